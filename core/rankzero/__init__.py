@@ -1,0 +1,1 @@
+"""rankzero: experiment tracking for machine learning, local-first."""
