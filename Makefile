@@ -1,0 +1,75 @@
+# make demo    record an ordinary two-process training script and show what was recorded
+# make test    install the tools and pass the tests
+# make check   format, lint, types, import contracts
+# make bench   the benchmarks, beside other trackers
+# Each target creates what it needs in .venv first; `make PYTHON=python3.12 demo` names another interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --quiet
+# Torch comes first and alone, so that the build found for it (a CPU one where that is what is offered) stays.
+TORCH := torch==2.13.0
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: demo test test-fast check format docs bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.demo
+	$(BIN)/rankzero run $(BIN)/torchrun --nproc-per-node=2 examples/digits_ddp.py
+	$(BIN)/rankzero show latest
+
+test: $(VENV)/.dev
+	@if [ -e tests/launchers/install.sh ]; then bash tests/launchers/install.sh; fi
+	@status=0; \
+	$(PYTEST) -q -m serial || [ $$? -eq 5 ] || status=1; \
+	$(PYTEST) -q -m "not serial" -n 2 --dist loadgroup || status=1; \
+	exit $$status
+
+test-fast: $(VENV)/.dev
+	$(PYTEST) -q -m "not slow and not serial" -n 2 --dist loadgroup
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Rewrites the tables in docs/ that are made from the code.
+docs: $(VENV)/.dev
+	UPDATE_DOCS=1 $(PYTEST) -q tests/house/test_settings_table.py
+
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/all.py
+
+clean:
+	rm -rf $(VENV) build dist .rankzero .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The environment, in three steps: enough for the demo, for the tests, for the benchmarks.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "rankzero needs Python 3.11 or newer, and $(PYTHON) is not: name one, as in make PYTHON=python3.12 demo" >&2; exit 1; }
+	@echo "Making an environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/.python
+	@echo "Installing rankzero, PyTorch and scikit-learn (a minute, once)"
+	@$(PIP) $(TORCH)
+	@$(PIP) -e ".[pytorch]" scikit-learn
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.demo
+	@echo "Installing the tools for the tests (a minute, once)"
+	@$(PIP) -e ".[dev]"
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/.dev
+	@echo "Installing the trackers to compare with (once)"
+	@$(PIP) -e ".[bench]"
+	@touch $@
