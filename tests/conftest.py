@@ -1,0 +1,18 @@
+"""What every test stands on: rankzero raises its own errors, and nothing of the machine's settings leaks in."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+for _name in [name for name in os.environ if name.startswith("RANKZERO_")]:
+    del os.environ[_name]
+os.environ["RANKZERO_STRICT"] = "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share the machine's one Slurm or MPI on one worker."""
+    for item in items:
+        if item.get_closest_marker("launcher") is not None:
+            item.add_marker(pytest.mark.xdist_group("launcher"))
