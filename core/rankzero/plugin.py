@@ -1,0 +1,174 @@
+"""The whole contract of an integration, in one file.
+
+An integration lives in its own distribution or folder, imports its framework, `rankzero` and this module, and nothing else of
+ours. It subclasses `Integration`, makes one instance, and names it in the entry point group `rankzero.integrations` under its
+framework's import name:
+
+    [project.entry-points."rankzero.integrations"]
+    torch = "rankzero_pytorch:integration"
+
+Two ways lead to it. **By hand**: the user calls `run.watch(model)` or uses the framework's own idiom (a logger, a callback)
+that the integration offers; everything is recorded with `run.log`. **With no change**: in a process started by `rankzero run`,
+right after the framework was imported, `activate()` is called once and puts hooks in place; the first time there is something
+to record, `training_run()` makes the run.
+
+What an integration promises to the user's program: no collective, no host synchronisation in the step's thread, no error (wrap
+every hook in `guarded`), nothing recorded twice (ask `claim` before recording a quantity; where a more specific integration
+drives the loop, the more general one stands down), and a line in the capture report for what it saw (`report`).
+Names and units of what is recorded are the same in every framework: see docs/metrics.md.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Protocol, runtime_checkable
+
+from rankzero import settings
+from rankzero.errors import MissingDependencyError, guard, guarded, warn_once
+from rankzero.run.init import current as current_run
+from rankzero.run.init import init
+from rankzero.run.media import Histogram
+from rankzero.run.run import Run
+
+__all__ = [
+    "Deferred",
+    "Histogram",
+    "Integration",
+    "MissingDependencyError",
+    "Run",
+    "claim",
+    "current_run",
+    "guard",
+    "guarded",
+    "offer_config",
+    "report",
+    "started_by_run",
+    "training_run",
+    "warn_once",
+]
+
+
+@runtime_checkable
+class Deferred(Protocol):
+    """A value that is still being computed or copied; logged like any other.
+
+    The writer thread asks `ready()` a few times a second and then calls `value()`. A dict as value stands for its items: one
+    fused device vector can become many metrics.
+    """
+
+    def ready(self) -> bool:
+        """Whether `value()` returns without waiting."""
+
+    def value(self) -> Any:
+        """The value, or a dict of names to values."""
+
+
+class Integration:
+    """One framework. Attributes: `name` of the integration, `framework` (import name), `extra` of rankzero that installs it."""
+
+    name: str = ""
+    framework: str = ""
+    extra: str = ""
+
+    def activate(self) -> None:
+        """Put hooks in place for a program that never mentions rankzero. Called once, right after the framework's import."""
+
+    def watch(self, run: Run, obj: Any, **options: Any) -> bool:  # noqa: ARG002
+        """Record gradients and parameters of `obj`; false if it does not belong to this framework."""
+        return False
+
+    def unwatch(self, run: Run, obj: Any) -> bool:  # noqa: ARG002
+        """Stop watching `obj`, or everything if None; false if it does not belong to this framework."""
+        return False
+
+
+class _Capture:
+    """What the integrations of this process share: who records what, and what they have to say about it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.owners: dict[str, tuple[int, str]] = {}
+        self.lines: dict[tuple[str, str, str, str], int] = {}
+        self.written: set[tuple[str, str, str, str]] = set()
+        self.offered: list[tuple[dict[str, Any], str]] = []
+        self.run: Run | None = None
+
+
+_capture = _Capture()
+
+
+def started_by_run() -> bool:
+    """Whether this process was started below `rankzero run`."""
+    return bool(settings.read().launch)
+
+
+def training_run(by: str) -> Run | None:
+    """The run that an integration records to without being asked: the current one, or a new one if below `rankzero run`.
+
+    Args:
+        by: the integration's name.
+
+    Returns:
+        The run, or None where the user neither made one nor started the job with `rankzero run`.
+    """
+    run = current_run()
+    if run is None:
+        if not started_by_run() or _capture.run is not None:
+            return None
+        with _capture.lock:
+            run = current_run() or init()
+            _capture.run = run
+    if _capture.offered:
+        for values, source in _capture.offered:
+            run.config.update(values, source=source)
+        _capture.offered.clear()
+    _write_report(run, by)
+    return run
+
+
+def offer_config(values: dict[str, Any], source: str) -> None:
+    """Hyperparameters found before there is a run (a parsed command line); they go into its config when it is made."""
+    run = current_run()
+    if run is not None and started_by_run():
+        run.config.update(values, source=source)
+    else:
+        _capture.offered.append((values, source))
+
+
+def claim(quantity: str, by: str, precedence: int) -> bool:
+    """Whether `by` is to record `quantity`: true while nobody more specific (of higher precedence) has claimed it.
+
+    Args:
+        quantity: a name as in docs/metrics.md, "loss" or "grad/norm".
+        by: the integration's name.
+        precedence: 0 for a bare array library, 10 for a framework's own loop, 20 for what drives it, 30 for what drives that.
+    """
+    owner = _capture.owners.get(quantity)
+    if owner is not None and owner[1] != by and owner[0] >= precedence:
+        return False
+    if owner is None or owner[1] != by:
+        _capture.owners[quantity] = (precedence, by)
+    return True
+
+
+def report(what: str, outcome: str, by: str, why: str = "") -> None:
+    """Add a line to the capture report.
+
+    Args:
+        what: the quantity or thing.
+        outcome: "recorded", "seen" (but not recorded) or "off".
+        by: the integration's name.
+        why: for what was not recorded, one sentence.
+    """
+    line = (what, outcome, by, why)
+    _capture.lines[line] = _capture.lines.get(line, 0) + 1
+    run = current_run()
+    if run is not None and line not in _capture.written:
+        _capture.written.add(line)
+        run.capture(what, outcome, by, why)
+
+
+def _write_report(run: Run, by: str) -> None:  # noqa: ARG001
+    for line in _capture.lines.keys() - _capture.written:
+        _capture.written.add(line)
+        run.capture(*line)

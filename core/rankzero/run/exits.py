@@ -1,0 +1,163 @@
+"""How this process ends: what rankzero hears of an exception, an exit code or a signal, without changing any of them."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import Any, NoReturn, Protocol
+
+from rankzero.errors import guard
+
+INTERRUPTED = 128 + signal.SIGINT
+FATAL_SIGNALS = {signal.SIGTERM: "preempted", signal.SIGHUP: "killed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The state and exit code of a process that is about to end."""
+
+    state: str
+    exit_code: int | None
+    reason: str = ""
+
+
+class Open(Protocol):
+    """A run that wants to hear of the process's end."""
+
+    def event(self, name: str, message: str = "", **data: Any) -> None:
+        """Record something that happened."""
+
+    def end(self, ending: Ending) -> None:
+        """Write everything and close; returns within the finish timeout."""
+
+
+class Exits:
+    """Hooks on the ways out of this process, in place only while a run is open."""
+
+    def __init__(self) -> None:
+        self._runs: list[Open] = []
+        self._pid = os.getpid()
+        self._ending = Ending("finished", 0)
+        self._previous: dict[str, Any] = {}
+        self._handlers: dict[int, Any] = {}
+        self._registered = False
+
+    def add(self, run: Open) -> None:
+        """Tell `run` when the process ends."""
+        if not self._registered:
+            atexit.register(self._at_exit)
+            os.register_at_fork(after_in_child=self.forget)
+            self._registered = True
+        if not self._runs:
+            self._install()
+        self._runs.append(run)
+
+    def remove(self, run: Open) -> None:
+        """The run ended by itself."""
+        if run in self._runs:
+            self._runs.remove(run)
+            if not self._runs:
+                self._uninstall()
+
+    def forget(self) -> None:
+        """In a forked child: the runs are the parent's, and so are the signals it waits for."""
+        self._runs = []
+        self._pid = os.getpid()
+        self._uninstall()
+
+    def ours(self, signum: int) -> bool:
+        """Whether a signal that arrives now is handled by rankzero, nobody else having asked for it."""
+        return signum in self._handlers and signal.getsignal(signum) == self._on_signal
+
+    def die(self, signum: int) -> None:
+        """End this process by `signum` as if rankzero had never handled it; every run is closed first."""
+        self._end_all(Ending(FATAL_SIGNALS.get(signal.Signals(signum), "killed"), 128 + signum, signal.Signals(signum).name))
+        _restore_default(signum)
+        os.kill(os.getpid(), signum)
+
+    def _install(self) -> None:
+        self._ending = Ending("finished", 0)
+        self._previous = {"excepthook": sys.excepthook, "exit": sys.exit, "_exit": os._exit}
+        sys.excepthook = self._on_exception
+        sys.exit = self._on_sys_exit
+        os._exit = self._on_os_exit
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for signum in FATAL_SIGNALS:
+            if signal.getsignal(signum) == signal.SIG_DFL:
+                self._handlers[signum] = signal.signal(signum, self._on_signal)
+
+    def _uninstall(self) -> None:
+        if sys.excepthook == self._on_exception:
+            sys.excepthook = self._previous["excepthook"]
+        if sys.exit == self._on_sys_exit:
+            sys.exit = self._previous["exit"]
+        if os._exit == self._on_os_exit:
+            os._exit = self._previous["_exit"]
+        if threading.current_thread() is threading.main_thread():
+            for signum, handler in self._handlers.items():
+                if signal.getsignal(signum) == self._on_signal:
+                    signal.signal(signum, handler)
+            self._handlers = {}
+
+    def _end_all(self, ending: Ending) -> None:
+        for run in list(self._runs):
+            with guard("closing the run"):
+                run.end(ending)
+
+    def _at_exit(self) -> None:
+        if self._runs and os.getpid() == self._pid:
+            self._end_all(self._ending)
+
+    def _heard(self, error: BaseException, trace: TracebackType | None) -> None:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        self._ending = Ending("killed" if interrupted else "failed", INTERRUPTED if interrupted else 1, type(error).__name__)
+        text = "".join(traceback.format_exception(type(error), error, trace))
+        for run in self._runs:
+            run.event("signal" if interrupted else "exception", str(error)[:1000], type=type(error).__name__, traceback=text[-20000:])
+
+    def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        with guard("recording an exception"):
+            self._heard(error, trace)
+        self._previous["excepthook"](kind, error, trace)
+
+    def _on_sys_exit(self, status: Any = None, /) -> NoReturn:
+        if threading.current_thread() is threading.main_thread():
+            with guard("recording the exit code"):
+                code = status if isinstance(status, int) else int(status is not None)
+                cause = sys.exc_info()[1]
+                if code and cause is not None and not isinstance(cause, SystemExit):
+                    self._heard(cause, cause.__traceback__)
+                self._ending = Ending("failed" if code else "finished", code, "sys.exit")
+        raise SystemExit(status)
+
+    def _on_os_exit(self, status: int) -> NoReturn:
+        if self._runs and os.getpid() == self._pid:
+            reason = self._ending.reason or "os._exit"
+            self._end_all(Ending("failed" if status else "finished", status, reason))
+        self._previous["_exit"](status)
+        raise AssertionError  # never reached: the process is gone
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+        if os.getpid() == self._pid:
+            self.die(signum)
+
+
+def _restore_default(signum: int) -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signum, signal.SIG_DFL)
+        return
+    import ctypes
+
+    ctypes.CDLL(None).signal(signum, 0)
+
+
+Hook = Callable[..., Any]
+exits = Exits()

@@ -1,0 +1,50 @@
+"""What rankzero finds out by itself: the environment once, the system every few seconds."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from rankzero import records
+from rankzero.run import environment
+from rankzero.run.system import Sampler
+
+if TYPE_CHECKING:
+    from rankzero.journal import Journal
+    from rankzero.ranks import Ranks
+    from rankzero.run.recorder import Recorder
+    from rankzero.settings import Settings
+    from rankzero.store import RunFolder
+
+
+class Facts:
+    """Chores of the writer thread of one run."""
+
+    def __init__(self, recorder: Recorder, settings: Settings, ranks: Ranks, folder: RunFolder, journal: Journal) -> None:
+        self._recorder = recorder
+        self._settings = settings
+        self._ranks = ranks
+        self._folder = folder
+        self._journal = journal
+        self._sampler: Sampler | None = None
+        self._devices = -1
+
+    def environment(self) -> None:
+        """Rank zero describes the job's environment and keeps its code."""
+        if self._ranks.is_zero:
+            self._journal.add(records.Environment(values=environment.collect(self._settings)))
+            if self._settings.code:
+                environment.save_code(self._folder.code, self._settings)
+
+    def system(self) -> None:
+        """Every rank samples itself, the first rank of a node the node; devices are counted as they come into use."""
+        if self._sampler is None:
+            self._sampler = Sampler(self._ranks, self._settings)
+        sample = self._sampler.sample()
+        step = self._recorder.rows.last_step or 0
+        if sample and self._settings.system_interval:
+            self._recorder.queue.append((monotonic(), step, False, "all", dict(sample)))
+        kind, devices = environment.devices_in_use(self._ranks)
+        if devices != self._devices:
+            self._devices = devices
+            self._journal.add(records.Meta(devices=devices, device_kind=kind or None))

@@ -1,0 +1,172 @@
+"""init(): make this process's run, and know the current one."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import rankzero.ranks
+from rankzero import errors, settings
+from rankzero.run.disabled import DisabledRun
+from rankzero.run.exits import exits
+from rankzero.run.identity import Wish
+from rankzero.run.process import Process
+from rankzero.run.run import Run
+from rankzero.run.signals import SignalWatch
+from rankzero.store import check_name
+
+
+class _Current:
+    """The runs of this process."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self.open: list[Run] = []
+        self.ordinal = 0
+        self.signals: SignalWatch | None = None
+        self.prepared = False
+
+    def prepare(self) -> None:
+        """Once per process, at the first run: nothing of rankzero is in place before."""
+        if not self.prepared:
+            os.register_at_fork(after_in_child=self.forked)
+            errors.on_trouble(self.trouble)
+            self.prepared = True
+        if self.signals is None:
+            self.signals = SignalWatch()
+            self.signals.install()
+
+    def forked(self) -> None:
+        """A forked child holds none of its parent's runs and none of its listeners."""
+        for run in self.open:
+            run.become_nobody()
+        self.open = []
+        self.ordinal = 0
+        if self.signals is not None:
+            self.signals.remove()
+            self.signals = None
+
+    def trouble(self, where: str, trace: str) -> None:
+        """Write an error of rankzero's own into the open runs' own log."""
+        for run in self.open:
+            if run.state == "running":
+                run.event("warning", f"{where} failed and was skipped", traceback=trace)
+
+
+_current = _Current()
+
+
+def current() -> Run | None:
+    """The run that `rankzero.log` and its like use: the last one made and not finished, if any."""
+    run = _current.run
+    return run if run is not None and run.state in {"running", "disabled", "forked"} else None
+
+
+def init(
+    project: str | None = None,
+    name: str | None = None,
+    config: Any = None,
+    dir: str | Path | None = None,  # noqa: A002 - the name users know
+    id: str | None = None,  # noqa: A002 - the name users know
+    resume: str | bool | None = None,
+    mode: str | None = None,
+    tags: Sequence[str] | None = None,
+    group: str | None = None,
+    job_type: str | None = None,
+    notes: str | None = None,
+    reinit: str | bool | None = None,
+    settings: Mapping[str, Any] | None = None,  # noqa: A002
+    **ignored: Any,
+) -> Run:
+    """Start recording this process's part of the job; every process of a job may call it, they share one run.
+
+    Args:
+        project: a folder of runs; "default" when neither given nor set.
+        name: how people call the run.
+        config: hyperparameters: a dict, dataclass, pydantic or attrs object, OmegaConf, argparse namespace, absl flags, or
+            the path of a YAML or JSON file.
+        dir: the root folder of all runs; ./.rankzero when neither given nor set.
+        id: the run's id; a run of that id is continued as its next attempt.
+        resume: "allow" (default) continues the run of that id if there is one, "must" refuses to make a new one, "never"
+            refuses to continue one, "auto" continues the newest run of the project that did not finish.
+        mode: "on", or "disabled": every call is accepted and does nothing.
+        tags: words to find the run by.
+        group: what the run belongs to, a sweep or an experiment of several jobs.
+        job_type: "train", "eval", ...
+        notes: a free text.
+        reinit: what to do about a run that is still open: "finish_previous" (default), "return_previous" or "create_new".
+        settings: any setting by name; see `rankzero settings`.
+        **ignored: arguments that other trackers know; each is named once in a warning.
+
+    Raises:
+        SettingError: an argument or a RANKZERO_* variable has a value that cannot be used.
+        UsageError: the project or id cannot be a folder's name.
+        ResumeError: `resume="must"` and there is no such run, or `resume="never"` and there is one.
+    """
+    for unknown in ignored:
+        errors.warn_once(f"init {unknown}", f"init({unknown}=...) is not known and was ignored")
+    chosen = _settings(settings).with_overrides(
+        project=project, name=name, dir=dir, run_id=id, resume=_resume(resume), mode=mode, tags=tags, group=group,
+        job_type=job_type, notes=notes, reinit=_reinit(reinit),
+    )  # fmt: skip
+    if chosen.strict:
+        os.environ.setdefault("RANKZERO_STRICT", "1")
+    previous = current()
+    if previous is not None and previous.state == "running":
+        if chosen.reinit == "return_previous":
+            return previous
+        if chosen.reinit == "finish_previous":
+            previous.finish()
+    run = DisabledRun(chosen) if chosen.mode == "disabled" else _open(chosen)
+    _current.run = run
+    if config is not None:
+        run.config.update(config)
+    return run
+
+
+def _open(chosen: settings.Settings) -> Run:
+    check_name("project", chosen.project)
+    if chosen.run_id:
+        check_name("run id", chosen.run_id)
+    _current.prepare()
+    wish = Wish(
+        root=chosen.root,
+        project=chosen.project,
+        run=chosen.run_id,
+        resume=chosen.resume,
+        ordinal=_current.ordinal,
+        launch=chosen.launch,
+        started=rankzero.ranks.process_started(os.getpid()) or time.time(),
+    )
+    _current.ordinal += 1
+    signals = _current.signals
+    if signals is None:
+        raise AssertionError("prepare() makes it")
+    process = Process(wish, chosen, signals, silence=lambda: run.become_silent())
+    run = Run(process, chosen)
+    run.describe(
+        name=chosen.name, group=chosen.group, job_type=chosen.job_type, tags=list(chosen.tags), notes=chosen.notes,
+        user=settings.user_name(chosen),
+    )  # fmt: skip
+    ranks = rankzero.ranks.current()
+    if chosen.resume in {"must", "never"} or (ranks.certain and ranks.launcher != "alone"):
+        process.claim()
+    _current.open = [run_ for run_ in _current.open if run_.state == "running"] + [run]
+    exits.add(run)
+    process.start()
+    return run
+
+
+def _settings(given: Mapping[str, Any] | None) -> settings.Settings:
+    return settings.read().with_overrides(**dict(given or {}))
+
+
+def _resume(resume: str | bool | None) -> str | None:
+    return {True: "auto", False: "never"}.get(resume, str(resume)) if resume is not None else None  # type: ignore[call-overload,no-any-return]
+
+
+def _reinit(reinit: str | bool | None) -> str | None:
+    return {True: "finish_previous", False: "return_previous"}.get(reinit, str(reinit)) if reinit is not None else None  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,41 @@
+"""The integrations installed beside core, found by entry point; core itself knows no framework."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rankzero.run.run import Run
+
+GROUP = "rankzero.integrations"
+
+
+class Watcher(Protocol):
+    """What `Run.watch` needs of an integration; `rankzero.plugin.Integration` is the whole contract."""
+
+    name: str
+
+    def watch(self, run: Run, obj: Any, **options: Any) -> bool:
+        """Watch `obj` if it belongs to this framework; false if it does not."""
+
+    def unwatch(self, run: Run, obj: Any) -> bool:
+        """Stop watching `obj`, or everything if it is None; false if it does not belong to this framework."""
+
+
+@cache
+def _entry_points() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+@cache
+def _load(name: str) -> Watcher:
+    return _entry_points()[name].load()  # type: ignore[no-any-return]
+
+
+def of_loaded_frameworks() -> list[Watcher]:
+    """The integrations of the frameworks that this process has imported."""
+    return [_load(name) for name in _entry_points() if name in sys.modules]

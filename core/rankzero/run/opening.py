@@ -1,0 +1,117 @@
+"""The moment a process knows who it is: it agrees with its job on the run and opens its own journal."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import time
+from collections.abc import Callable
+
+import rankzero.ranks
+from rankzero import records
+from rankzero.errors import warn_once
+from rankzero.journal import Journal
+from rankzero.ranks import Ranks
+from rankzero.run.identity import Claim, Wish, agree, tail
+from rankzero.store import RunFolder, journal_name
+from rankzero.version import __version__
+
+RANK_WAIT = 60.0
+"""Seconds a process that may still learn its rank buffers before it takes itself to be alone."""
+
+ALONE_WAIT = 30.0
+"""Seconds a process without any launcher waits for its first row: a process group may still be initialised by hand."""
+
+_BEAT = re.compile(rb'\["h",\d+,[\d.e+-]+,(\d+)\]')
+
+
+class Opening:
+    """Opens the journal once; called by the recorder until it does."""
+
+    def __init__(self, wish: Wish, *, has_rows: Callable[[], bool], opened: Callable[[Opening, Journal], None]) -> None:
+        self.wish = wish
+        self.monotonic = time.monotonic()
+        self.wall = time.time()
+        self.ranks: Ranks | None = None
+        self.claim: Claim | None = None
+        self.folder: RunFolder | None = None
+        self.last_step: int | None = None
+        self._has_rows = has_rows
+        self._opened = opened
+
+    def __call__(self, *, force: bool) -> Journal | None:
+        """The open journal, or None while this process does not know its rank; see `rankzero.run.recorder.Opener`."""
+        ranks = rankzero.ranks.current()
+        if not force and not self._is_time(ranks):
+            return None
+        self.ranks = ranks
+        self.claim = claim = self._agree(ranks)
+        self.folder = folder = RunFolder(self.wish.root, claim.project, claim.run)
+        if claim.attempt > 1 and ranks.is_zero:
+            self.last_step = last_step(folder, claim.attempt)
+        journal = Journal(folder, _writer(folder, claim.attempt, ranks), self._start(ranks, claim))
+        self._opened(self, journal)
+        return journal
+
+    def _is_time(self, ranks: Ranks) -> bool:
+        waited = time.monotonic() - self.monotonic
+        if not ranks.certain:
+            return waited > RANK_WAIT
+        return ranks.launcher != "alone" or self._has_rows() or waited > ALONE_WAIT
+
+    def _agree(self, ranks: Ranks) -> Claim:
+        try:
+            return agree(self.wish, ranks)
+        except OSError as error:
+            warn_once(
+                f"claim {self.wish.root}",
+                f"cannot write under {self.wish.root} ({error.strerror}); training goes on, what is logged waits in memory",
+            )
+        digest = hashlib.sha256(f"{ranks.job_key}|{self.wish.project}|{self.wish.ordinal}".encode()).hexdigest()
+        run = self.wish.run or f"r{digest[:7]}"
+        return Claim(self.wish.project, run, ranks.restart + 1, ranks.restart, time.time(), self.wish.launch)
+
+    def _start(self, ranks: Ranks, claim: Claim) -> records.Start:
+        return records.Start(
+            run=claim.run,
+            project=claim.project,
+            attempt=claim.attempt,
+            rank=ranks.rank,
+            world_size=ranks.world_size,
+            local_rank=ranks.local_rank,
+            local_world_size=ranks.local_world_size,
+            node=ranks.node,
+            nodes=ranks.nodes,
+            launcher=ranks.launcher,
+            job=ranks.job_key,
+            launch=self.wish.launch,
+            wall=self.wall,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            pid_started=rankzero.ranks.process_started(os.getpid()),
+            version=__version__,
+        )
+
+
+def last_step(folder: RunFolder, before: int) -> int | None:
+    """The last step that rank zero's beats of earlier attempts name, if any."""
+    steps = []
+    for path in folder.journals():
+        if "-r0" in path.name and path.name < f"{before:04d}-":
+            steps += [int(match) for match in _BEAT.findall(tail(path, 16384))[-1:]]
+    return max(steps, default=None)
+
+
+def _writer(folder: RunFolder, attempt: int, ranks: Ranks) -> str:
+    """The writer's name: its rank, with the process id where another process claims the same rank of this attempt."""
+    name = f"r{ranks.rank}"
+    try:
+        folder.journal.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(folder.journal / journal_name(attempt, name), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    except FileExistsError:
+        return f"{name}-{socket.gethostname().split('.')[0]}-{os.getpid()}"
+    except OSError:
+        return name
+    return name

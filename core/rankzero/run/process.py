@@ -1,0 +1,219 @@
+"""A run's part in this process: the journal of this writer and the chores of its thread."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rankzero.ranks
+from rankzero import records
+from rankzero.errors import guard
+from rankzero.run.console import Console
+from rankzero.run.opening import Opening
+from rankzero.run.recorder import Chore, Recorder
+from rankzero.run.stacks import Stacks
+
+if TYPE_CHECKING:
+    from rankzero.journal import Journal
+    from rankzero.ranks import Ranks
+    from rankzero.run.exits import Ending
+    from rankzero.run.identity import Claim, Wish
+    from rankzero.run.signals import SignalWatch
+    from rankzero.settings import Settings
+    from rankzero.store import RunFolder
+
+CONSOLE_SECONDS = 0.5
+STALL_SECONDS = 1.0
+LARGEST_SAVE = 10 * 1024**3
+
+
+class Process:
+    """What one process does for one run. `silence` is called when it turns out not to be rank zero."""
+
+    def __init__(self, wish: Wish, settings: Settings, signals: SignalWatch, silence: Callable[[], None]) -> None:
+        self.wish = wish
+        self.phase = ""
+        self._settings = settings
+        self._silence = silence
+        self._signals = signals
+        self._opening = Opening(wish, has_rows=self._has_rows, opened=self._opened)
+        self._console = Console() if settings.console else None
+        self._console_path: Path | None = None
+        self._stacks: Stacks | None = None
+        self.recorder = Recorder(
+            self._opening,
+            started=self._opening.monotonic,
+            flush_interval=settings.flush_interval,
+            beat_interval=settings.heartbeat_interval,
+            queue_limit=settings.queue_limit,
+        )
+
+    def start(self) -> None:
+        """Start recording: the writer thread and, if asked for, what the process prints."""
+        if self._console is not None:
+            self._console.start()
+        self.recorder.start()
+
+    def ranks(self) -> Ranks:
+        """Who this process is, as decided, else as it looks now."""
+        return self._opening.ranks or rankzero.ranks.current()
+
+    def claim(self) -> Claim:
+        """The run and attempt of this process; decides now if that is still open."""
+        self.recorder.open(force=True)
+        claim = self._opening.claim
+        if claim is None:
+            raise AssertionError("an opened journal has a claim")
+        return claim
+
+    def run_folder(self) -> RunFolder:
+        """Where the run lies; decides now if that is still open."""
+        self.claim()
+        folder = self._opening.folder
+        if folder is None:
+            raise AssertionError("an opened journal has a folder")
+        return folder
+
+    def default_name(self) -> str:
+        """The name of a run that was given none: its script and the beginning of its id."""
+        script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in {"", "-c", "-m"} else "run"
+        return f"{script}-{self.claim().run[:4]}"
+
+    def finish(self, ending: Ending, deadline: float) -> None:
+        """Close this process's part of the run in the given way, by the deadline (monotonic)."""
+        if self._console is not None:
+            self._console.stop()
+
+        def end() -> records.End:
+            return records.End(t=self.recorder.micros(), state=ending.state, exit_code=ending.exit_code, reason=ending.reason)
+
+        self.recorder.finish(end, deadline)
+        if self._stacks is not None:
+            self._stacks.remove()
+
+    def become_nobody(self) -> None:
+        """In a forked child: let go of everything that is the parent's."""
+        if self._console is not None:
+            self._console.stop()
+        if self._stacks is not None:
+            self._stacks.remove()
+        self.recorder.become_nobody()
+
+    def save_files(self, pattern: str, base: Path | None) -> list[str]:
+        """Copy the files matching a glob into the run's folder; returns the copies' paths."""
+        saved = []
+        root = (base or Path(pattern).parent if not glob(pattern) or Path(pattern).is_file() else base or Path.cwd()).absolute()
+        for found in sorted(glob(pattern, recursive=True)):
+            source = Path(found).absolute()
+            if not source.is_file():
+                continue
+            place = source.relative_to(root) if source.is_relative_to(root) else Path(source.name)
+            target = self.run_folder().files / place
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+            saved.append(str(target))
+            self.recorder.put(self._file_record(target, str(place)))
+        return saved
+
+    def save_code(self, root: Path, patterns: tuple[str, ...]) -> None:
+        """Copy the source files below `root` into the run's code folder."""
+        for pattern in patterns:
+            for source in sorted(root.rglob(pattern)):
+                if any(part.startswith(".") for part in source.relative_to(root).parts) or not source.is_file():
+                    continue
+                target = self.run_folder().code / source.relative_to(root)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
+
+    def _file_record(self, target: Path, key: str) -> records.Media:
+        return records.Media(
+            t=self.recorder.micros(),
+            step=self.recorder.rows.last_step or 0,
+            key=key,
+            type="file",
+            path=str(target.relative_to(self.run_folder().path)),
+            sha256=hashlib.sha256(target.read_bytes()).hexdigest(),
+            size=target.stat().st_size,
+        )
+
+    def _has_rows(self) -> bool:
+        return any(type(item) is tuple for item in tuple(self.recorder.queue))
+
+    def _opened(self, opening: Opening, journal: Journal) -> None:
+        ranks, folder, claim = opening.ranks, opening.folder, opening.claim
+        if ranks is None or folder is None or claim is None:
+            raise AssertionError("opened before it was decided")
+        rows = self.recorder.rows
+        rows.media = self._write_media
+        if opening.last_step is not None:
+            rows.next_step = opening.last_step + 1
+        if ranks.is_zero:
+            if not claim.resumed:
+                journal.pin(records.Meta(name=self._settings.name or self._name_for(claim)))
+        else:
+            rows.zero_only = True
+            self._silence()
+        if journal.writer != f"r{ranks.rank}":
+            message = f"a second process of this attempt says that it is rank {ranks.rank}; its time is not counted twice"
+            journal.add(records.Event(t=self.recorder.micros(), event="second-rank-zero", message=message))
+        stem = journal.path.stem
+        self._console_path = folder.console / f"{stem}.log"
+        self._stacks = Stacks(folder.stacks / f"{stem}.txt", self._settings.stall_after)
+        self._set_chores(ranks, folder, journal)
+
+    def _name_for(self, claim: Claim) -> str:
+        script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in {"", "-c", "-m"} else "run"
+        return f"{script}-{claim.run[:4]}"
+
+    def _set_chores(self, ranks: Ranks, folder: RunFolder, journal: Journal) -> None:
+        from rankzero.run.facts import Facts
+
+        facts = Facts(self.recorder, self._settings, ranks, folder, journal)
+        once = float("inf")
+        self.recorder.chores = [
+            Chore("listening for signals", 0.0, self._hear_signals, last=True),
+            Chore("preparing stack dumps", once, self._prepare_stacks),
+            Chore("keeping the console", CONSOLE_SECONDS, self._keep_console, last=True),
+            Chore("watching for stalls", STALL_SECONDS, self._look_for_stall),
+            Chore("describing the environment", once, facts.environment),
+            Chore("sampling the system", self._settings.system_interval or once, facts.system),
+        ]
+
+    def _prepare_stacks(self) -> None:
+        if self._stacks is not None:
+            self._stacks.install()
+
+    def _hear_signals(self) -> None:
+        for name in self._signals.arrived():
+            self._event("signal", name)
+
+    def _look_for_stall(self) -> None:
+        if self._stacks is not None and (seconds := self._stacks.look(self.recorder.rows.last_step)) is not None:
+            self._event("stall", f"no step for {seconds:.0f} seconds; every thread's stack was kept", step=self.recorder.rows.last_step)
+
+    def _keep_console(self) -> None:
+        if self._console is None or self._console_path is None:
+            return
+        text = self._console.drain()
+        if text:
+            self._console_path.parent.mkdir(parents=True, exist_ok=True)
+            with self._console_path.open("a", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+
+    def _write_media(self, record: records.Media, content: bytes) -> None:
+        with guard("writing media"):
+            path = self.run_folder().path / record.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f"{path.name}.{os.getpid()}")
+            draft.write_bytes(content)
+            draft.replace(path)
+
+    def _event(self, name: str, message: str, **data: Any) -> None:
+        if self.recorder.journal is not None:
+            self.recorder.journal.add(records.Event(t=self.recorder.micros(), event=name, message=message, data=data))

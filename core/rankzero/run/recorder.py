@@ -1,0 +1,214 @@
+"""From the user's threads to the journal: a queue that takes rows in a microsecond and a thread that writes them."""
+
+from __future__ import annotations
+
+import collections
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from rankzero import records
+from rankzero.errors import guard
+from rankzero.journal import Journal
+from rankzero.run.rows import RowWriter
+
+Row = tuple[float, int | None, bool | None, str | None, dict[Any, Any]]
+"""What `log` queues: monotonic time, step, commit, ranks, values."""
+
+CHUNK = 512
+"""Rows encoded at once: bounds how long the writer holds the interpreter."""
+
+BACKSTOP = 4096
+"""Rows that `log` writes itself when the queue is full."""
+
+
+class Opener(Protocol):
+    """Opens the journal when this process knows who it is."""
+
+    def __call__(self, *, force: bool) -> Journal | None:
+        """The journal, or None while the process does not know its rank yet; `force`: decide with what is known."""
+
+
+class Chore:
+    """Something the writer thread does every `interval` seconds, first as soon as the journal is open.
+
+    `last`: once more when the run ends. A chore that has not had its first turn by then has it then.
+    """
+
+    def __init__(self, what: str, interval: float, call: Callable[[], None], *, last: bool = False) -> None:
+        self.what = what
+        self.interval = interval
+        self.call = call
+        self.last = last
+        self.due = 0.0
+
+    def run_if_due(self, now: float) -> None:
+        """Do it if it is time; an error of ours costs this one turn."""
+        if now >= self.due:
+            self.due = now + self.interval
+            with guard(self.what):
+                self.call()
+
+
+class Recorder:
+    """One run's queue, its writer thread and its journal in this process."""
+
+    def __init__(self, opener: Opener, *, started: float, flush_interval: float, beat_interval: float, queue_limit: int) -> None:
+        self.queue: collections.deque[Row | records.Record] = collections.deque()
+        self.journal: Journal | None = None
+        self.started = started
+        self.chores: list[Chore] = []
+        self.last_activity = started
+        self._opener = opener
+        self._flush_interval = flush_interval
+        self._beat_interval = beat_interval
+        self._queue_limit = queue_limit
+        self._rows = RowWriter(started)
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._stop = False
+        self._next_beat = 0.0
+        self._outages = 0
+        self._lost = 0
+        self._thread: threading.Thread | None = None
+
+    @property
+    def rows(self) -> RowWriter:
+        """The encoder of rows: the next step and the last values are known to it."""
+        return self._rows
+
+    def start(self) -> None:
+        """Start the writer thread."""
+        self._thread = threading.Thread(target=self._work, name="rankzero-writer", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Ask the writer to look at the queue now."""
+        self._wake.set()
+
+    def put(self, record: records.Record) -> None:
+        """Queue a record behind the rows logged so far."""
+        self.queue.append(record)
+
+    def micros(self) -> int:
+        """Microseconds since the journal's start, now."""
+        return int((time.monotonic() - self.started) * 1e6)
+
+    def relieve(self) -> None:
+        """Called by `log` when the queue is past its limit: write some of it here; nothing is dropped."""
+        with self._lock:
+            if self.journal is not None and len(self.queue) > self._queue_limit:
+                self._drain(BACKSTOP)
+
+    def open(self, *, force: bool) -> bool:
+        """Make sure that the journal is open; false while this process does not know its rank or is silent."""
+        with self._lock:
+            if self.journal is None:
+                self.journal = self._opener(force=force)
+            return self.journal is not None
+
+    def flush(self, *, force: bool = False) -> None:
+        """Write everything queued so far."""
+        with self._lock:
+            if self.open(force=force):
+                self._drain(len(self.queue))
+
+    def finish(self, end: Callable[[], records.End], deadline: float) -> None:
+        """Write everything and the end; returns by `deadline` (monotonic) at the latest, whatever the disk does."""
+        self._stop = True
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return
+        try:
+            if self.open(force=True) and self.journal is not None:
+                self._last_chores()
+                self._drain(len(self.queue))
+                self._settle(deadline)
+                self._beat()
+                self.journal.add(end())
+                self.journal.close()
+        finally:
+            self._lock.release()
+
+    def become_nobody(self) -> None:
+        """In a forked child: forget everything, hold nothing, write nothing."""
+        self.queue = collections.deque()
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._thread = None
+        self._stop = True
+        self.journal = None
+        self.chores = []
+        self._opener = _never
+
+    def _work(self) -> None:
+        while not self._stop:
+            self._wake.wait(self._flush_interval)
+            self._wake.clear()
+            with guard("writing the journal"), self._lock:
+                if not self._stop:
+                    self._turn()
+
+    def _turn(self) -> None:
+        if not self.open(force=False):
+            return
+        now = time.monotonic()
+        for chore in self.chores:
+            chore.run_if_due(now)
+        self._drain(len(self.queue))
+        if now >= self._next_beat:
+            self._next_beat = now + self._beat_interval
+            self._beat()
+        self._watch_journal()
+
+    def _last_chores(self) -> None:
+        for chore in self.chores:
+            if chore.last or not chore.due:
+                chore.due = 0.0
+                chore.run_if_due(time.monotonic())
+
+    def _drain(self, count: int) -> None:
+        journal = self.journal
+        if journal is None:
+            return
+        for lines in self._rows.encode(_taken(self.queue, count), journal.pin):
+            journal.write(lines)
+        if not count:
+            journal.flush()
+
+    def _settle(self, deadline: float) -> None:
+        """Wait for values still on a device, but not beyond the deadline."""
+        while self._rows.pending and time.monotonic() < deadline - 0.2:
+            time.sleep(0.005)
+            self._drain(0)
+        self._rows.give_up_waiting()
+        self._drain(0)
+
+    def _beat(self) -> None:
+        if self.journal is not None:
+            self.journal.write(records.encode(["h", self.micros(), round(time.process_time(), 3), self._rows.last_step]))
+
+    def _watch_journal(self) -> None:
+        """Say in the journal itself, once it can be written again, that it could not be."""
+        journal = self.journal
+        if journal is None or (journal.outages == self._outages and journal.lost_batches == self._lost) or journal.trouble:
+            return
+        self._outages, self._lost = journal.outages, journal.lost_batches
+        message = "the journal could not be written for a while"
+        journal.add(records.Event(t=self.micros(), event="incomplete", message=message, data={"lost": journal.lost_batches}))
+
+
+def _taken(queue: collections.deque[Row | records.Record], count: int) -> Iterator[list[Row | records.Record]]:
+    """Up to `count` items of the queue in chunks; what other threads append meanwhile stays."""
+    taken = 0
+    while taken < count:
+        chunk = [queue.popleft() for _ in range(min(CHUNK, count - taken))]
+        taken += len(chunk)
+        yield chunk
+
+
+def _never(*, force: bool) -> Journal | None:  # noqa: ARG001 - the Opener of a process that may not write
+    return None

@@ -1,0 +1,150 @@
+"""Queued rows to lines: steps are numbered, columns declared, and values that are not plain numbers sorted out."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from rankzero import records
+from rankzero.errors import guard, warn_once
+from rankzero.run.values import Mixed, Waiting, sort_out
+
+PENDING_LIMIT = 256
+"""Rows that may wait for a device at most; past it the oldest is read even if that waits."""
+
+FOR_THE_JOB = (records.Meta, records.Config, records.Summary, records.Define)
+"""Records that only rank zero writes."""
+
+Pin = Callable[[records.Record], None]
+
+
+class RowWriter:
+    """Numbers steps and encodes rows, in the order in which they were queued."""
+
+    def __init__(self, started: float) -> None:
+        self.next_step = 0
+        self.last_step: int | None = None
+        self.pending: collections.deque[Waiting] = collections.deque()
+        self.media: Callable[[records.Media, bytes], None] | None = None
+        self.zero_only = False  # this process is not rank zero: rows and records for the job are not written
+        self._started = started
+        self._columns: dict[bool, dict[tuple[Any, ...], int]] = {False: {}, True: {}}
+        self._latest: dict[int, list[Any]] = {}
+        self._keys: dict[int, tuple[str, ...]] = {}
+
+    def latest(self) -> dict[str, Any]:
+        """The last value of every metric written by this process."""
+        values: dict[str, tuple[int, Any]] = {}
+        for column, row in self._latest.items():
+            for key, value in zip(self._keys[column], row[3:], strict=True):
+                if key not in values or values[key][0] <= row[2]:
+                    values[key] = (row[2], value)
+        return {key: value for key, (_, value) in values.items()}
+
+    def encode(self, chunks: Iterable[list[Any]], pin: Pin) -> Iterator[bytes]:
+        """The lines of queued rows and records, a chunk at a time; `pin` declares columns ahead of the rows using them."""
+        for chunk in chunks:
+            yield self._chunk(chunk, pin)
+        if self.pending:
+            yield self._arrived(pin, wait=False)
+
+    def give_up_waiting(self) -> None:
+        """Read what is still on a device even if that waits (at the end of the run)."""
+        for waiting in self.pending:
+            waiting.force = True
+
+    def _chunk(self, chunk: list[Any], pin: Pin) -> bytes:
+        rows: list[list[Any]] = []
+        lines: list[bytes] = []
+        started, columns = self._started, self._columns
+        for item in chunk:
+            if type(item) is not tuple:
+                if self.zero_only and isinstance(item, FOR_THE_JOB):
+                    continue
+                if rows:
+                    lines.append(records.encode_rows(rows))
+                    rows = []
+                lines.append(records.encode(item))
+                continue
+            t, step, commit, ranks, row = item
+            if ranks is None and self.zero_only:
+                continue
+            step = self._number(step, commit)
+            micros = int((t - started) * 1e6)
+            if type(row) is not dict:
+                self.pending.append(Waiting(micros, step, row, local=ranks is not None))
+                continue
+            column = columns[ranks is not None].get(tuple(row))
+            if column is None:
+                column = self._declare(row, ranks is not None, pin)
+                if column is None:
+                    continue
+            line = [column, step, micros, *row.values()]
+            self._latest[column] = line
+            rows.append(line)
+        if rows:
+            lines.append(records.encode_rows(rows))
+        return b"".join(lines)
+
+    def _number(self, step: Any, commit: bool | None) -> int:
+        """The step of a row: the given one, else the next; `commit=False` leaves the next row on the same step."""
+        if step is None:
+            number = self.next_step
+            if commit is not False:
+                self.next_step += 1
+        else:
+            number = step if type(step) is int else _whole(step, self.next_step)
+            self.next_step = max(self.next_step, number + 1 if commit else number)
+        self.last_step = number
+        return number
+
+    def _declare(self, row: dict[Any, Any], local: bool, pin: Pin) -> int | None:
+        keys = tuple(row)
+        if not keys:
+            return None
+        names = tuple(key if isinstance(key, str) else str(key) for key in keys)
+        column = len(self._keys)
+        self._columns[local][keys] = column
+        self._keys[column] = names
+        pin(records.Columns(id=column, keys=list(names), local=local))
+        return column
+
+    def _arrived(self, pin: Pin, *, wait: bool) -> bytes:
+        """The lines of rows whose values have arrived, oldest first."""
+        lines: list[bytes] = []
+        while self.pending:
+            head = self.pending[0]
+            if not (wait or head.force or len(self.pending) > PENDING_LIMIT or head.ready()):
+                break
+            self.pending.popleft()
+            with guard("reading a logged value"):
+                lines.extend(self._mixed(head, pin))
+        return b"".join(lines)
+
+    def _mixed(self, waiting: Waiting, pin: Pin) -> Iterator[bytes]:
+        row: Mixed = waiting.row
+        numbers, others = sort_out(row, t=waiting.t, step=waiting.step, local=waiting.local)
+        if numbers:
+            column = self._columns[waiting.local].get(tuple(numbers))
+            if column is None:
+                column = self._declare(numbers, waiting.local, pin)
+            if column is not None:
+                line = [column, waiting.step, waiting.t, *numbers.values()]
+                self._latest[column] = line
+                yield records.encode_rows([line])
+        for record, content in others:
+            if content is not None and self.media is not None and isinstance(record, records.Media):
+                self.media(record, content)
+            yield records.encode(record)
+
+
+def _whole(step: Any, fallback: int) -> int:
+    try:
+        number = int(step)
+    except (TypeError, ValueError, OverflowError):
+        warn_once("step", f"step={step!r} is not a whole number; the next step was used instead")
+        return fallback
+    if number != step:
+        warn_once("step", f"step={step!r} is not a whole number; {number} was used instead")
+    return number

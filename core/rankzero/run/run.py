@@ -1,0 +1,334 @@
+"""One run as the user holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from rankzero import records
+from rankzero.errors import UsageError, guard, guarded, warn_once
+from rankzero.run import integrations
+from rankzero.run.config import Config, Summary
+from rankzero.run.exits import Ending, exits
+from rankzero.run.process import Process
+from rankzero.run.values import PLAIN, mixed
+from rankzero.settings import Settings
+
+_is_plain = PLAIN.issuperset
+
+
+class Run:
+    """A job's record. Made by `rankzero.init`; every process of the job holds one, only rank zero's speaks for the job.
+
+    Attributes:
+        config: hyperparameters, a mapping whose changes are recorded.
+        summary: single values; the last value of every metric unless set by hand.
+    """
+
+    def __init__(self, process: Process, settings: Settings) -> None:
+        self.settings = settings
+        self.config = Config(self._config_changed)
+        self.summary = Summary(self._summary_changed, self._latest)
+        self._process = process
+        self._recorder = process.recorder
+        self._queue = process.recorder.queue
+        self._limit = settings.queue_limit
+        self._silent = False
+        self._deaf = False
+        self._state = "running"
+        self._meta: dict[str, Any] = {}
+        self._finish_lock = threading.Lock()
+
+    # -- logging ------------------------------------------------------------------------------------------------------
+
+    def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None, ranks: str | None = None) -> None:
+        """Record values at a step; returns in about a microsecond and never raises on account of a value.
+
+        Args:
+            data: metric names to values: numbers, device tensors, nested dicts (flattened with "."), texts, `Image`,
+                `Histogram`, arrays (kept as histograms). NaN and infinities are kept. A value of a type that cannot be
+                kept costs one warning naming its key; the rest of the row is recorded.
+            step: a whole number; without one the row gets the step after the last. Rows of one step merge when read; a
+                step may repeat or go back, nothing is dropped.
+            commit: False keeps the next step-less row on the same step.
+            ranks: "all" records this rank's own value in its own series. By default only rank zero records.
+        """
+        if self._silent and (ranks is None or self._deaf):
+            return
+        now = monotonic()
+        if type(data) is dict and _is_plain(map(type, data.values())):
+            row = data.copy()
+        else:
+            prepared = mixed(data)
+            if prepared is None:
+                return
+            row = prepared
+        queue = self._queue
+        queue.append((now, step, commit, ranks, row))
+        if len(queue) > self._limit:
+            self._recorder.relieve()
+        elif self._recorder.journal is None:
+            self._recorder.wake()
+
+    def define_metric(
+        self,
+        name: str,
+        step_metric: str | None = None,
+        step_sync: bool | None = None,  # noqa: ARG002 - a name users pass; rows carry every axis here
+        hidden: bool | None = None,
+        summary: str | Sequence[str] | None = None,
+        goal: str | None = None,
+        overwrite: bool | None = None,  # noqa: ARG002 - the last definition wins here
+    ) -> None:
+        """Say how metrics are read.
+
+        Args:
+            name: a metric or a glob ("val/*").
+            step_metric: the metric that is their x axis.
+            step_sync: accepted for compatibility.
+            hidden: leave them out of automatic charts.
+            summary: which summaries to keep: min, max, mean, first, last, best, none; a list or "min,max".
+            goal: "minimize" or "maximize": what best means.
+            overwrite: accepted for compatibility.
+        """
+        wanted = [part.strip() for part in summary.split(",")] if isinstance(summary, str) else summary
+        known = {"min", "max", "mean", "first", "last", "best", "none", "copy"}
+        for unknown in set(wanted or ()) - known:
+            warn_once(f"define {unknown}", f"define_metric(summary={unknown!r}) is not known; use {', '.join(sorted(known))}")
+        kept = [part for part in wanted if part in known] if wanted is not None else None
+        self._put(records.Define(name=str(name), step_metric=step_metric, summary=kept, goal=goal, hidden=bool(hidden)))
+
+    def event(self, name: str, message: str = "", **data: Any) -> None:
+        """Record that something happened now, in this rank's own journal."""
+        self._put(records.Event(t=self._recorder.micros(), event=name, message=message, data=data))
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Account the time inside to "evaluation" or "checkpoint" instead of to training steps; may nest."""
+        outer = self._process.phase
+        self._enter(name)
+        try:
+            yield
+        finally:
+            self._enter(outer)
+
+    def alert(self, title: str, text: str = "", level: str = "INFO", wait_duration: float | None = None) -> None:  # noqa: ARG002
+        """Record an alert; it is shown by `rankzero show`."""
+        self.event("alert", title, text=text, level=str(getattr(level, "value", level)))
+
+    def mark_preempting(self) -> None:
+        """Say that the scheduler is about to take the machine away: a later attempt of the job continues this run."""
+        self.event("preempting")
+
+    # -- models and files ---------------------------------------------------------------------------------------------
+
+    @guarded("watching a model")
+    def watch(
+        self, models: Any, criterion: Any = None, log: str | None = "gradients", log_freq: int | None = None, **options: Any  # noqa: ARG002
+    ) -> None:
+        """Record gradients and parameters of a model (or several) as the optimizer is about to use them.
+
+        Args:
+            models: a model of an installed framework, or a list of them.
+            criterion: accepted for compatibility.
+            log: "gradients", "parameters", "all" or None.
+            log_freq: optimizer steps between samples; by default chosen so that they cost under 0.5 % of the step.
+            **options: of the framework's integration, e.g. histograms=True.
+        """
+        for model in models if isinstance(models, list | tuple) else [models]:
+            if not any(found.watch(self, model, log=log, log_freq=log_freq, **options) for found in integrations.of_loaded_frameworks()):
+                warn_once("watch", f"cannot watch a {type(model).__name__}: no installed integration knows it")
+
+    @guarded("unwatching a model")
+    def unwatch(self, models: Any = None) -> None:
+        """Stop watching a model, several, or all."""
+        for model in models if isinstance(models, list | tuple) else [models]:
+            for found in integrations.of_loaded_frameworks():
+                found.unwatch(self, model)
+
+    @guarded("saving files")
+    def save(self, glob_str: str | Path, base_path: str | Path | None = None, policy: str = "now") -> list[str]:  # noqa: ARG002
+        """Copy the files that match into the run's `files/` folder, their place below `base_path` kept."""
+        return self._process.save_files(str(glob_str), None if base_path is None else Path(base_path))
+
+    @guarded("saving code")
+    def log_code(self, root: str | Path = ".", include: Sequence[str] = ("*.py",)) -> None:
+        """Copy the source files below `root` into the run's `code/` folder."""
+        self._process.save_code(Path(root), tuple(include))
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The run's id, the same in every process of the job. Asking for it decides who this process is."""
+        return self._process.claim().run
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self._meta.get("name") or self._process.default_name()
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self.describe(name=value)
+
+    @property
+    def project(self) -> str:
+        """The project the run belongs to."""
+        return self._process.wish.project
+
+    @property
+    def group(self) -> str:
+        """The group the run belongs to, or an empty text."""
+        return self._meta.get("group") or ""
+
+    @property
+    def job_type(self) -> str:
+        """What the job does, or an empty text."""
+        return self._meta.get("job_type") or ""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The run's tags."""
+        return tuple(self._meta.get("tags") or ())
+
+    @tags.setter
+    def tags(self, value: Sequence[str]) -> None:
+        self.describe(tags=list(value))
+
+    @property
+    def notes(self) -> str:
+        """A free text kept with the run."""
+        return self._meta.get("notes") or ""
+
+    @notes.setter
+    def notes(self, value: str) -> None:
+        self.describe(notes=value)
+
+    @property
+    def dir(self) -> Path:
+        """The run's folder."""
+        return self._process.run_folder().path
+
+    @property
+    def url(self) -> str:
+        """Where the run can be looked at: its folder."""
+        return self.dir.as_uri()
+
+    @property
+    def step(self) -> int:
+        """The step that the next row without a step will get."""
+        self._recorder.flush()
+        return self._recorder.rows.next_step
+
+    @property
+    def state(self) -> str:
+        """"running", or how the run ended."""
+        return self._state
+
+    @property
+    def rank(self) -> int:
+        """This process's rank in the job."""
+        return self._process.ranks().rank
+
+    @property
+    def resumed(self) -> bool:
+        """Whether this run existed before this attempt."""
+        return self._process.claim().resumed
+
+    @property
+    def disabled(self) -> bool:
+        """Whether the run accepts every call and does nothing."""
+        return False
+
+    def describe(self, **fields: Any) -> None:
+        """Set name, group, job_type, tags, notes or user."""
+        given = {key: value for key, value in fields.items() if value}
+        self._meta.update(given)
+        if given:
+            self._put(records.Meta(**given))
+
+    def capture(self, what: str, outcome: str, by: str, why: str = "", count: int = 0) -> None:
+        """Record one line of the capture report; see `rankzero.plugin.report`."""
+        self._put(records.Capture(what=what, outcome=outcome, by=by, why=why, count=count))
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write everything logged so far to the journal."""
+        self._recorder.flush(force=True)
+
+    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:  # noqa: ARG002
+        """End the run: everything logged is written. Waits two seconds at most."""
+        code = exit_code or 0
+        self.end(Ending("failed" if code else "finished", code))
+
+    def end(self, ending: Ending) -> None:
+        """End the run in a given way; the first call wins."""
+        with self._finish_lock:
+            if self._state != "running":
+                return
+            self._state = ending.state
+        exits.remove(self)
+        with guard("finishing the run"):
+            self._process.finish(ending, time.monotonic() + self.settings.finish_timeout)
+        self.log = self._too_late  # type: ignore[method-assign]
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if error is not None and not isinstance(error, SystemExit):
+            self.event("exception", str(error)[:1000], type=type(error).__name__)
+        self.finish(exit_code=0 if error is None else 1)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.project}/{self.name} {self._state}>"
+
+    def become_silent(self) -> None:
+        """This process is not rank zero: what it logs for the job is not recorded."""
+        self._silent = True
+
+    def become_nobody(self) -> None:
+        """This process is a forked child: it records nothing at all."""
+        self._silent = self._deaf = True
+        self._finish_lock = threading.Lock()
+        self._state = "forked"
+        self._process.become_nobody()
+        self._queue = self._recorder.queue
+
+    def _enter(self, phase: str) -> None:
+        self._process.phase = phase
+        self._put(records.Phase(t=self._recorder.micros(), phase=phase))
+
+    def _put(self, record: records.Record) -> None:
+        if not self._deaf and self._state == "running":
+            self._recorder.put(record)
+
+    def _config_changed(self, values: dict[str, Any], source: str, removed: list[str]) -> None:
+        self._put(records.Config(values=values, source=source, removed=removed))
+
+    def _summary_changed(self, values: dict[str, Any], removed: list[str]) -> None:
+        self._put(records.Summary(values=values, removed=removed))
+
+    def _latest(self) -> dict[str, Any]:
+        self._recorder.flush(force=True)
+        return self._recorder.rows.latest()
+
+    def _too_late(self, data: Any, step: Any = None, commit: Any = None, ranks: Any = None) -> None:  # noqa: ARG002
+        warn_once(f"late {id(self)}", f"log() after finish() of run {self.name!r} records nothing; call rankzero.init() for a new run")
+
+
+def require_rank_names(ranks: Any) -> None:
+    """Refuse a `ranks` argument other than None and "all".
+
+    Raises:
+        UsageError: naming what can be written.
+    """
+    if ranks not in (None, "all"):
+        raise UsageError(f'ranks={ranks!r} is not known; write ranks="all" or leave it out')

@@ -1,0 +1,63 @@
+"""Signals as the writer thread sees them, even while the main thread is stuck in a collective.
+
+Python runs signal handlers in the main thread between two bytecodes. A rank that waits inside a C call never gets there: with a
+handler of ours in place of the default it would outlive its SIGTERM. So the C level also writes the number to a socket that
+the writer thread reads; if the main thread has not reacted after a grace, the writer ends the process as the default would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+
+from rankzero.run.exits import FATAL_SIGNALS, exits
+
+GRACE = 1.0
+"""Seconds the main thread has to react to a fatal signal before the writer thread does."""
+
+
+class SignalWatch:
+    """Reads the numbers of arriving signals without blocking."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        self._installed = False
+        self._fatal: tuple[int, float] | None = None
+
+    def install(self) -> None:
+        """Start listening; does nothing outside the main thread or where someone else listens already (asyncio)."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        if before != -1:
+            signal.set_wakeup_fd(before, warn_on_full_buffer=False)
+            return
+        self._installed = True
+
+    def remove(self) -> None:
+        """Stop listening."""
+        if self._installed and threading.current_thread() is threading.main_thread():
+            if (before := signal.set_wakeup_fd(-1)) != self._writer.fileno():
+                signal.set_wakeup_fd(before, warn_on_full_buffer=False)
+            self._installed = False
+
+    def arrived(self) -> list[str]:
+        """The names of the signals that arrived since the last call; ends the process on a fatal one nobody reacts to."""
+        numbers: bytes = b""
+        with contextlib.suppress(BlockingIOError):
+            numbers = self._reader.recv(64)
+        names = []
+        for number in numbers:
+            names.append(signal.Signals(number).name)
+            if number in FATAL_SIGNALS and exits.ours(number):
+                self._fatal = (number, time.monotonic() + GRACE)
+        if self._fatal is not None and time.monotonic() >= self._fatal[1] and os.getpid() == self._pid:
+            exits.die(self._fatal[0])
+        return names
