@@ -1,12 +1,12 @@
 """Every error rankzero raises, and the one guard that keeps the rest out of user code.
 
-    RankZeroError
-    ├── UsageError          the caller asked for something that cannot be done; the sentence says what to do
-    │   ├── UnknownRunError     no such run, project or attempt
-    │   └── UnknownKeyError     no such metric
-    ├── SettingError        a RANKZERO_* variable or an init() argument has a value that cannot be used
-    ├── ResumeError         resume="must" found no run, resume="never" found one
-    └── MissingDependencyError   an optional package is needed; the sentence holds the pip command
+RankZeroError
+├── UsageError          the caller asked for something that cannot be done; the sentence says what to do
+│   ├── UnknownRunError     no such run, project or attempt
+│   └── UnknownKeyError     no such metric
+├── SettingError        a RANKZERO_* variable or an init() argument has a value that cannot be used
+├── ResumeError         resume="must" found no run, resume="never" found one
+└── MissingDependencyError   an optional package is needed; the sentence holds the pip command
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def guard(where: str) -> Iterator[None]:
 def report(where: str) -> None:
     """Report the exception being handled as trouble of rankzero's own; see `guard`."""
     trace = traceback.format_exc()
-    for listener in list(_listeners):
+    for listener in tuple(_listeners):
         listener(where, trace)
     last = trace.strip().rsplit("\n", 1)[-1]
     warn_once(where, f"{where} failed and was skipped; training goes on ({last})")

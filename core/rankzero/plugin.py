@@ -73,11 +73,11 @@ class Integration:
     def activate(self) -> None:
         """Put hooks in place for a program that never mentions rankzero. Called once, right after the framework's import."""
 
-    def watch(self, run: Run, obj: Any, **options: Any) -> bool:  # noqa: ARG002
+    def watch(self, run: Run, obj: Any, **options: Any) -> bool:
         """Record gradients and parameters of `obj`; false if it does not belong to this framework."""
         return False
 
-    def unwatch(self, run: Run, obj: Any) -> bool:  # noqa: ARG002
+    def unwatch(self, run: Run, obj: Any) -> bool:
         """Stop watching `obj`, or everything if None; false if it does not belong to this framework."""
         return False
 
@@ -168,7 +168,7 @@ def report(what: str, outcome: str, by: str, why: str = "") -> None:
         run.capture(what, outcome, by, why)
 
 
-def _write_report(run: Run, by: str) -> None:  # noqa: ARG001
+def _write_report(run: Run, by: str) -> None:
     for line in _capture.lines.keys() - _capture.written:
         _capture.written.add(line)
         run.capture(*line)

@@ -83,16 +83,24 @@ class Settings:
     user: str = _row("", "RANKZERO_USER", _text, "who runs the job; the login name when empty")
     resume: str = _row("allow", "RANKZERO_RESUME", RESUMES, "allow, never, must or auto: what an existing run means")
     reinit: str = _row(
-        "finish_previous", "RANKZERO_REINIT", REINITS, "what a second init() does: finish_previous, return_previous, create_new"
+        "finish_previous",
+        "RANKZERO_REINIT",
+        REINITS,
+        "what a second init() does: finish_previous, return_previous, create_new",
     )
     console: bool = _row(True, "RANKZERO_CONSOLE", _flag, "keep what each rank prints")
-    code: bool = _row(True, "RANKZERO_CODE", _flag, "keep the git commit, the uncommitted diff and untracked text files")
+    code: bool = _row(
+        True, "RANKZERO_CODE", _flag, "keep the git commit, the uncommitted diff and untracked text files"
+    )
     packages: bool = _row(True, "RANKZERO_PACKAGES", _flag, "keep the list of installed packages")
     system_interval: float = _row(10.0, "RANKZERO_SYSTEM_INTERVAL", _seconds, "seconds between system samples; 0: none")
     flush_interval: float = _row(0.1, "RANKZERO_FLUSH_INTERVAL", _seconds, "seconds between two writes of the journal")
     heartbeat_interval: float = _row(1.0, "RANKZERO_HEARTBEAT_INTERVAL", _seconds, "seconds between two heartbeats")
     stall_after: float = _row(
-        300.0, "RANKZERO_STALL_AFTER", _seconds, "seconds without a step after which every rank's stacks are kept; 0: never"
+        300.0,
+        "RANKZERO_STALL_AFTER",
+        _seconds,
+        "seconds without a step after which every rank's stacks are kept; 0: never",
     )
     finish_timeout: float = _row(2.0, "RANKZERO_FINISH_TIMEOUT", _seconds, "seconds that finish() may wait at most")
     queue_limit: int = _row(100_000, "RANKZERO_QUEUE_LIMIT", _count, "rows held before log() writes them itself")
@@ -103,11 +111,17 @@ class Settings:
         "zero-change gradients: off, norm (global), params (each parameter too), hist (and histograms)",
     )
     log_every: int = _row(
-        0, "RANKZERO_LOG_EVERY", _count, "optimizer steps between gradient samples; 0: chosen so that they cost under 0.5 %"
+        0,
+        "RANKZERO_LOG_EVERY",
+        _count,
+        "optimizer steps between gradient samples; 0: chosen so that they cost under 0.5 %",
     )
     prices: str = _row("", "RANKZERO_PRICES", _text, "a TOML file of prices per device-hour")
     budget_hours: float = _row(
-        0.0, "RANKZERO_BUDGET_HOURS", _seconds, "warn once when a project's device-hours (process-hours on CPU) pass this; 0: never"
+        0.0,
+        "RANKZERO_BUDGET_HOURS",
+        _seconds,
+        "warn once when a project's device-hours (process-hours on CPU) pass this; 0: never",
     )
     launch: str = _row("", "RANKZERO_LAUNCH", _text, "set by `rankzero run`: the token its processes share")
     strict: bool = _row(False, "RANKZERO_STRICT", _flag, "raise rankzero's own errors instead of warning; for tests")

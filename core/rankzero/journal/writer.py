@@ -106,7 +106,8 @@ class Journal:
             self.abandon()
             self._backlog[:0] = b"".join(records.encode(record) for record in self._preamble)
             warn_once(
-                f"deleted {self.path}", f"{self.path} was deleted while in use; recording goes on in a new file of that name"
+                f"deleted {self.path}",
+                f"{self.path} was deleted while in use; recording goes on in a new file of that name",
             )
             self._outages += 1
         self.folder.journal.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,9 @@ class Config(Mapping[str, Any]):
         object.__setattr__(self, "_values", {})
         object.__setattr__(self, "_changed", changed)
 
-    def update(self, values: Any = None, allow_val_change: bool | None = None, *, source: str = "user", **more: Any) -> None:  # noqa: ARG002 - a name users pass
+    def update(
+        self, values: Any = None, allow_val_change: bool | None = None, *, source: str = "user", **more: Any
+    ) -> None:
         """Merge `values`: a dict, dataclass, pydantic or attrs object, OmegaConf, namespace, absl flags or a YAML file's path."""
         given = plain(values) if values is not None else {}
         given.update(plain(more))
@@ -53,7 +55,9 @@ class Config(Mapping[str, Any]):
         try:
             return self._values[key]
         except KeyError:
-            raise AttributeError(f"the config has no {key!r}; it has {', '.join(self._values) or 'nothing yet'}") from None
+            raise AttributeError(
+                f"the config has no {key!r}; it has {', '.join(self._values) or 'nothing yet'}"
+            ) from None
 
     def __setattr__(self, key: str, value: Any) -> None:
         self.update({key: value})
@@ -65,7 +69,9 @@ class Config(Mapping[str, Any]):
 class Summary(Mapping[str, Any]):
     """The run's single values: those set by hand, over the last value of every metric of this process."""
 
-    def __init__(self, changed: Callable[[dict[str, Any], list[str]], None], latest: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, changed: Callable[[dict[str, Any], list[str]], None], latest: Callable[[], dict[str, Any]]
+    ) -> None:
         object.__setattr__(self, "_values", {})
         object.__setattr__(self, "_changed", changed)
         object.__setattr__(self, "_latest", latest)

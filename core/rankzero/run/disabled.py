@@ -29,17 +29,19 @@ class DisabledRun(Run):
         """Do nothing."""
 
     @contextlib.contextmanager
-    def phase(self, name: str) -> Iterator[None]:  # noqa: ARG002
+    def phase(self, name: str) -> Iterator[None]:
         """Do nothing."""
         yield
 
-    def watch(self, models: Any, criterion: Any = None, log: str | None = None, log_freq: int | None = None, **options: Any) -> None:
+    def watch(
+        self, models: Any, criterion: Any = None, log: str | None = None, log_freq: int | None = None, **options: Any
+    ) -> None:
         """Do nothing."""
 
     def unwatch(self, models: Any = None) -> None:
         """Do nothing."""
 
-    def save(self, glob_str: str | Path, base_path: str | Path | None = None, policy: str = "now") -> list[str]:  # noqa: ARG002
+    def save(self, glob_str: str | Path, base_path: str | Path | None = None, policy: str = "now") -> list[str]:
         """Do nothing."""
         return []
 

@@ -78,7 +78,9 @@ class Exits:
 
     def die(self, signum: int) -> None:
         """End this process by `signum` as if rankzero had never handled it; every run is closed first."""
-        self._end_all(Ending(FATAL_SIGNALS.get(signal.Signals(signum), "killed"), 128 + signum, signal.Signals(signum).name))
+        self._end_all(
+            Ending(FATAL_SIGNALS.get(signal.Signals(signum), "killed"), 128 + signum, signal.Signals(signum).name)
+        )
         _restore_default(signum)
         os.kill(os.getpid(), signum)
 
@@ -118,10 +120,17 @@ class Exits:
 
     def _heard(self, error: BaseException, trace: TracebackType | None) -> None:
         interrupted = isinstance(error, KeyboardInterrupt)
-        self._ending = Ending("killed" if interrupted else "failed", INTERRUPTED if interrupted else 1, type(error).__name__)
+        self._ending = Ending(
+            "killed" if interrupted else "failed", INTERRUPTED if interrupted else 1, type(error).__name__
+        )
         text = "".join(traceback.format_exception(type(error), error, trace))
         for run in self._runs:
-            run.event("signal" if interrupted else "exception", str(error)[:1000], type=type(error).__name__, traceback=text[-20000:])
+            run.event(
+                "signal" if interrupted else "exception",
+                str(error)[:1000],
+                type=type(error).__name__,
+                traceback=text[-20000:],
+            )
 
     def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         with guard("recording an exception"):
@@ -145,7 +154,7 @@ class Exits:
         self._previous["_exit"](status)
         raise AssertionError  # never reached: the process is gone
 
-    def _on_signal(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         if os.getpid() == self._pid:
             self.die(signum)
 

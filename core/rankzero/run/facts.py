@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 class Facts:
     """Chores of the writer thread of one run."""
 
-    def __init__(self, recorder: Recorder, settings: Settings, ranks: Ranks, folder: RunFolder, journal: Journal) -> None:
+    def __init__(
+        self, recorder: Recorder, settings: Settings, ranks: Ranks, folder: RunFolder, journal: Journal
+    ) -> None:
         self._recorder = recorder
         self._settings = settings
         self._ranks = ranks

@@ -114,7 +114,11 @@ def _unfinished(wish: Wish) -> str:
     if wish.resume != "auto":
         return ""
     project = wish.root / wish.project
-    runs = sorted(project.glob("*/journal"), key=lambda path: path.stat().st_mtime, reverse=True) if project.is_dir() else []
+    runs = (
+        sorted(project.glob("*/journal"), key=lambda path: path.stat().st_mtime, reverse=True)
+        if project.is_dir()
+        else []
+    )
     for journal in runs:
         files = sorted(journal.glob("*.jsonl"))
         if not files:

@@ -78,7 +78,7 @@ def init(
     job_type: str | None = None,
     notes: str | None = None,
     reinit: str | bool | None = None,
-    settings: Mapping[str, Any] | None = None,  # noqa: A002
+    settings: Mapping[str, Any] | None = None,
     **ignored: Any,
 ) -> Run:
     """Start recording this process's part of the job; every process of a job may call it, they share one run.
@@ -145,7 +145,11 @@ def _open(chosen: settings.Settings) -> Run:
     signals = _current.signals
     if signals is None:
         raise AssertionError("prepare() makes it")
-    process = Process(wish, chosen, signals, silence=lambda: run.become_silent())
+
+    def silence() -> None:
+        run.become_silent()
+
+    process = Process(wish, chosen, signals, silence=silence)
     run = Run(process, chosen)
     run.describe(
         name=chosen.name, group=chosen.group, job_type=chosen.job_type, tags=list(chosen.tags), notes=chosen.notes,

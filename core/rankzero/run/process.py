@@ -91,7 +91,9 @@ class Process:
             self._console.stop()
 
         def end() -> records.End:
-            return records.End(t=self.recorder.micros(), state=ending.state, exit_code=ending.exit_code, reason=ending.reason)
+            return records.End(
+                t=self.recorder.micros(), state=ending.state, exit_code=ending.exit_code, reason=ending.reason
+            )
 
         self.recorder.finish(end, deadline)
         if self._stacks is not None:
@@ -108,8 +110,8 @@ class Process:
     def save_files(self, pattern: str, base: Path | None) -> list[str]:
         """Copy the files matching a glob into the run's folder; returns the copies' paths."""
         saved = []
-        root = (base or Path(pattern).parent if not glob(pattern) or Path(pattern).is_file() else base or Path.cwd()).absolute()
-        for found in sorted(glob(pattern, recursive=True)):
+        root = (base or (Path(pattern).parent if Path(pattern).is_file() else Path.cwd())).absolute()
+        for found in sorted(glob(pattern, recursive=True)):  # noqa: PTH207 - the pattern may be absolute
             source = Path(found).absolute()
             if not source.is_file():
                 continue
@@ -160,7 +162,9 @@ class Process:
             rows.zero_only = True
             self._silence()
         if journal.writer != f"r{ranks.rank}":
-            message = f"a second process of this attempt says that it is rank {ranks.rank}; its time is not counted twice"
+            message = (
+                f"a second process of this attempt says that it is rank {ranks.rank}; its time is not counted twice"
+            )
             journal.add(records.Event(t=self.recorder.micros(), event="second-rank-zero", message=message))
         stem = journal.path.stem
         self._console_path = folder.console / f"{stem}.log"
@@ -195,7 +199,11 @@ class Process:
 
     def _look_for_stall(self) -> None:
         if self._stacks is not None and (seconds := self._stacks.look(self.recorder.rows.last_step)) is not None:
-            self._event("stall", f"no step for {seconds:.0f} seconds; every thread's stack was kept", step=self.recorder.rows.last_step)
+            self._event(
+                "stall",
+                f"no step for {seconds:.0f} seconds; every thread's stack was kept",
+                step=self.recorder.rows.last_step,
+            )
 
     def _keep_console(self) -> None:
         if self._console is None or self._console_path is None:

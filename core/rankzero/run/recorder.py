@@ -54,7 +54,9 @@ class Chore:
 class Recorder:
     """One run's queue, its writer thread and its journal in this process."""
 
-    def __init__(self, opener: Opener, *, started: float, flush_interval: float, beat_interval: float, queue_limit: int) -> None:
+    def __init__(
+        self, opener: Opener, *, started: float, flush_interval: float, beat_interval: float, queue_limit: int
+    ) -> None:
         self.queue: collections.deque[Row | records.Record] = collections.deque()
         self.journal: Journal | None = None
         self.started = started
@@ -189,16 +191,24 @@ class Recorder:
 
     def _beat(self) -> None:
         if self.journal is not None:
-            self.journal.write(records.encode(["h", self.micros(), round(time.process_time(), 3), self._rows.last_step]))
+            self.journal.write(
+                records.encode(["h", self.micros(), round(time.process_time(), 3), self._rows.last_step])
+            )
 
     def _watch_journal(self) -> None:
         """Say in the journal itself, once it can be written again, that it could not be."""
         journal = self.journal
-        if journal is None or (journal.outages == self._outages and journal.lost_batches == self._lost) or journal.trouble:
+        if (
+            journal is None
+            or (journal.outages == self._outages and journal.lost_batches == self._lost)
+            or journal.trouble
+        ):
             return
         self._outages, self._lost = journal.outages, journal.lost_batches
         message = "the journal could not be written for a while"
-        journal.add(records.Event(t=self.micros(), event="incomplete", message=message, data={"lost": journal.lost_batches}))
+        journal.add(
+            records.Event(t=self.micros(), event="incomplete", message=message, data={"lost": journal.lost_batches})
+        )
 
 
 def _taken(queue: collections.deque[Row | records.Record], count: int) -> Iterator[list[Row | records.Record]]:
@@ -210,5 +220,5 @@ def _taken(queue: collections.deque[Row | records.Record], count: int) -> Iterat
         yield chunk
 
 
-def _never(*, force: bool) -> Journal | None:  # noqa: ARG001 - the Opener of a process that may not write
+def _never(*, force: bool) -> Journal | None:
     return None

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from rankzero import records
 from rankzero.errors import UsageError, guard, guarded, warn_once
@@ -18,6 +18,9 @@ from rankzero.run.exits import Ending, exits
 from rankzero.run.process import Process
 from rankzero.run.values import PLAIN, mixed
 from rankzero.settings import Settings
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 _is_plain = PLAIN.issuperset
 
@@ -46,7 +49,9 @@ class Run:
 
     # -- logging ------------------------------------------------------------------------------------------------------
 
-    def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None, ranks: str | None = None) -> None:
+    def log(
+        self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None, ranks: str | None = None
+    ) -> None:
         """Record values at a step; returns in about a microsecond and never raises on account of a value.
 
         Args:
@@ -79,11 +84,11 @@ class Run:
         self,
         name: str,
         step_metric: str | None = None,
-        step_sync: bool | None = None,  # noqa: ARG002 - a name users pass; rows carry every axis here
+        step_sync: bool | None = None,
         hidden: bool | None = None,
         summary: str | Sequence[str] | None = None,
         goal: str | None = None,
-        overwrite: bool | None = None,  # noqa: ARG002 - the last definition wins here
+        overwrite: bool | None = None,
     ) -> None:
         """Say how metrics are read.
 
@@ -99,7 +104,9 @@ class Run:
         wanted = [part.strip() for part in summary.split(",")] if isinstance(summary, str) else summary
         known = {"min", "max", "mean", "first", "last", "best", "none", "copy"}
         for unknown in set(wanted or ()) - known:
-            warn_once(f"define {unknown}", f"define_metric(summary={unknown!r}) is not known; use {', '.join(sorted(known))}")
+            warn_once(
+                f"define {unknown}", f"define_metric(summary={unknown!r}) is not known; use {', '.join(sorted(known))}"
+            )
         kept = [part for part in wanted if part in known] if wanted is not None else None
         self._put(records.Define(name=str(name), step_metric=step_metric, summary=kept, goal=goal, hidden=bool(hidden)))
 
@@ -117,7 +124,7 @@ class Run:
         finally:
             self._enter(outer)
 
-    def alert(self, title: str, text: str = "", level: str = "INFO", wait_duration: float | None = None) -> None:  # noqa: ARG002
+    def alert(self, title: str, text: str = "", level: str = "INFO", wait_duration: float | None = None) -> None:
         """Record an alert; it is shown by `rankzero show`."""
         self.event("alert", title, text=text, level=str(getattr(level, "value", level)))
 
@@ -129,7 +136,12 @@ class Run:
 
     @guarded("watching a model")
     def watch(
-        self, models: Any, criterion: Any = None, log: str | None = "gradients", log_freq: int | None = None, **options: Any  # noqa: ARG002
+        self,
+        models: Any,
+        criterion: Any = None,
+        log: str | None = "gradients",
+        log_freq: int | None = None,
+        **options: Any,
     ) -> None:
         """Record gradients and parameters of a model (or several) as the optimizer is about to use them.
 
@@ -141,7 +153,10 @@ class Run:
             **options: of the framework's integration, e.g. histograms=True.
         """
         for model in models if isinstance(models, list | tuple) else [models]:
-            if not any(found.watch(self, model, log=log, log_freq=log_freq, **options) for found in integrations.of_loaded_frameworks()):
+            if not any(
+                found.watch(self, model, log=log, log_freq=log_freq, **options)
+                for found in integrations.of_loaded_frameworks()
+            ):
                 warn_once("watch", f"cannot watch a {type(model).__name__}: no installed integration knows it")
 
     @guarded("unwatching a model")
@@ -152,7 +167,7 @@ class Run:
                 found.unwatch(self, model)
 
     @guarded("saving files")
-    def save(self, glob_str: str | Path, base_path: str | Path | None = None, policy: str = "now") -> list[str]:  # noqa: ARG002
+    def save(self, glob_str: str | Path, base_path: str | Path | None = None, policy: str = "now") -> list[str]:
         """Copy the files that match into the run's `files/` folder, their place below `base_path` kept."""
         return self._process.save_files(str(glob_str), None if base_path is None else Path(base_path))
 
@@ -228,7 +243,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """"running", or how the run ended."""
+        """The word "running", or how the run ended."""
         return self._state
 
     @property
@@ -263,7 +278,7 @@ class Run:
         """Write everything logged so far to the journal."""
         self._recorder.flush(force=True)
 
-    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:  # noqa: ARG002
+    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         """End the run: everything logged is written. Waits two seconds at most."""
         code = exit_code or 0
         self.end(Ending("failed" if code else "finished", code))
@@ -279,10 +294,12 @@ class Run:
             self._process.finish(ending, time.monotonic() + self.settings.finish_timeout)
         self.log = self._too_late  # type: ignore[method-assign]
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None and not isinstance(error, SystemExit):
             self.event("exception", str(error)[:1000], type=type(error).__name__)
         self.finish(exit_code=0 if error is None else 1)
@@ -320,8 +337,11 @@ class Run:
         self._recorder.flush(force=True)
         return self._recorder.rows.latest()
 
-    def _too_late(self, data: Any, step: Any = None, commit: Any = None, ranks: Any = None) -> None:  # noqa: ARG002
-        warn_once(f"late {id(self)}", f"log() after finish() of run {self.name!r} records nothing; call rankzero.init() for a new run")
+    def _too_late(self, data: Any, step: Any = None, commit: Any = None, ranks: Any = None) -> None:
+        warn_once(
+            f"late {id(self)}",
+            f"log() after finish() of run {self.name!r} records nothing; call rankzero.init() for a new run",
+        )
 
 
 def require_rank_names(ranks: Any) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from rankzero import records
 from rankzero.errors import warn_once
-from rankzero.run.scalars import scalar
 from rankzero.run.snapshot import snapshot
 
 PLAIN = frozenset({int, float, bool})
@@ -41,6 +40,8 @@ class Waiting:
 def mixed(data: Any) -> Mixed | None:
     """A safe copy of what was logged; None with one warning if it is no mapping."""
     if not isinstance(data, Mapping):
-        warn_once("log type", f"log() takes a dict of names to values, not a {type(data).__name__}; the call was ignored")
+        warn_once(
+            "log type", f"log() takes a dict of names to values, not a {type(data).__name__}; the call was ignored"
+        )
         return None
     return Mixed({key: value if type(value) in PLAIN else snapshot(value) for key, value in data.items()})

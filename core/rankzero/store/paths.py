@@ -1,13 +1,13 @@
 """The layout of a root folder.
 
-    <root>/
-      .jobs/<job>/...                      which run the processes of a job agreed on
-      <project>/<run id>/
-        journal/<attempt>-<writer>.jsonl   one append-only file per writer; all of the run is here
-        journal/<attempt>.attempt          reserves an attempt's number
-        console/<attempt>-<writer>.log     what the writer's process printed
-        stacks/<attempt>-<writer>.txt      stack dumps
-        media/  files/  code/              logged media, saved files, diff and untracked files
+<root>/
+  .jobs/<job>/...                      which run the processes of a job agreed on
+  <project>/<run id>/
+    journal/<attempt>-<writer>.jsonl   one append-only file per writer; all of the run is here
+    journal/<attempt>.attempt          reserves an attempt's number
+    console/<attempt>-<writer>.log     what the writer's process printed
+    stacks/<attempt>-<writer>.txt      stack dumps
+    media/  files/  code/              logged media, saved files, diff and untracked files
 """
 
 from __future__ import annotations

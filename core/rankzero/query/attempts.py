@@ -1,0 +1,119 @@
+"""The attempts of a run: one start of its processes each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from rankzero.query.alive import is_alive
+from rankzero.query.verdict import Cause, first_cause
+from rankzero.query.writer import Writer
+from rankzero.records import Event
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """All writers of one attempt, in order of rank; a process that claimed a taken rank comes after the one that has it."""
+
+    number: int
+    writers: tuple[Writer, ...]
+
+    @property
+    def zero(self) -> Writer:
+        """Rank zero's writer, or that of the lowest rank there is."""
+        return self.writers[0]
+
+    @property
+    def ranks(self) -> list[int]:
+        """The ranks that wrote something."""
+        return sorted({writer.rank for writer in self.writers})
+
+    @property
+    def world_size(self) -> int:
+        """Number of processes in the job."""
+        return max(writer.start.world_size for writer in self.writers)
+
+    @property
+    def nodes(self) -> int:
+        """Number of machines in the job."""
+        return max(writer.start.nodes for writer in self.writers)
+
+    @property
+    def launcher(self) -> str:
+        """What started the processes: torchrun, slurm, ... or alone."""
+        return self.zero.start.launcher
+
+    @cached_property
+    def alive(self) -> bool:
+        """Whether any of its processes still lives."""
+        return any(is_alive(writer) for writer in self.writers)
+
+    @property
+    def started(self) -> float:
+        """When its first writer started, in seconds since the epoch."""
+        return min(writer.start.wall for writer in self.writers)
+
+    @property
+    def ended(self) -> float | None:
+        """When its last writer ended, in seconds since the epoch; None while it runs."""
+        return None if self.alive else max(writer.wall(writer.last) for writer in self.writers)
+
+    @cached_property
+    def cause(self) -> Cause | None:
+        """What ended it, None if it runs or finished."""
+        return None if self.alive else first_cause(self.writers)
+
+    @property
+    def state(self) -> str:
+        """One of running, finished, failed, preempted, killed, crashed."""
+        if self.alive:
+            return "running"
+        cause = self.cause
+        if cause is None:
+            return "finished"
+        announced = any(event.event == "preempting" for writer in self.writers for event in writer.of(Event))
+        return "preempted" if announced and cause.event is None else cause.state
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the rank that failed first, else rank zero's; None while unknown."""
+        if self.alive:
+            return None
+        cause = self.cause
+        own = cause.writer.end if cause is not None else None
+        if own is not None and own.exit_code:
+            return own.exit_code
+        end = self.zero.end
+        code = None if end is None else end.exit_code
+        return None if cause is not None and code == 0 else code
+
+    def document(self) -> dict[str, Any]:
+        """This attempt as it stands in JSON."""
+        from rankzero.query.json import iso
+
+        return {
+            "number": self.number,
+            "state": self.state,
+            "started_at": iso(self.started),
+            "ended_at": iso(self.ended),
+            "exit_code": self.exit_code,
+            "world_size": self.world_size,
+            "nodes": self.nodes,
+            "launcher": self.launcher,
+            "ranks": self.ranks,
+            "hosts": sorted({writer.start.host for writer in self.writers}),
+        }
+
+
+def group_attempts(writers: Iterable[Writer]) -> list[Attempt]:
+    """Writers to attempts, in order of number."""
+    attempts: dict[int, list[Writer]] = defaultdict(list)
+    for writer in writers:
+        attempts[writer.start.attempt].append(writer)
+    return [
+        Attempt(number, tuple(sorted(attempts[number], key=lambda writer: (writer.rank, writer.second, writer.name))))
+        for number in sorted(attempts)
+    ]
