@@ -60,7 +60,9 @@ class RowWriter:
         started, columns = self._started, self._columns
         for item in chunk:
             if type(item) is not tuple:
-                if self.zero_only and isinstance(item, FOR_THE_JOB):
+                if isinstance(item, FOR_THE_JOB):
+                    if not self.zero_only:
+                        pin(item)
                     continue
                 if rows:
                     lines.append(records.encode_rows(rows))
