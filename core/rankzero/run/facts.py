@@ -10,7 +10,6 @@ from rankzero.run import environment
 from rankzero.run.system import Sampler
 
 if TYPE_CHECKING:
-    from rankzero.journal import Journal
     from rankzero.ranks import Ranks
     from rankzero.run.recorder import Recorder
     from rankzero.settings import Settings
@@ -20,21 +19,18 @@ if TYPE_CHECKING:
 class Facts:
     """Chores of the writer thread of one run."""
 
-    def __init__(
-        self, recorder: Recorder, settings: Settings, ranks: Ranks, folder: RunFolder, journal: Journal
-    ) -> None:
+    def __init__(self, recorder: Recorder, settings: Settings, ranks: Ranks, folder: RunFolder) -> None:
         self._recorder = recorder
         self._settings = settings
         self._ranks = ranks
         self._folder = folder
-        self._journal = journal
         self._sampler: Sampler | None = None
         self._devices = -1
 
     def environment(self) -> None:
         """Rank zero describes the job's environment and keeps its code."""
         if self._ranks.is_zero:
-            self._journal.add(records.Environment(values=environment.collect(self._settings)))
+            self._recorder.add(records.Environment(values=environment.collect(self._settings)))
             if self._settings.code:
                 environment.save_code(self._folder.code, self._settings)
 
@@ -49,4 +45,4 @@ class Facts:
         kind, devices = environment.devices_in_use(self._ranks)
         if devices != self._devices:
             self._devices = devices
-            self._journal.add(records.Meta(devices=devices, device_kind=kind or None))
+            self._recorder.add(records.Meta(devices=devices, device_kind=kind or None))

@@ -104,7 +104,7 @@ class Process:
         if self._console is not None:
             self._console.stop()
         if self._stacks is not None:
-            self._stacks.remove()
+            self._stacks.uninstall()
         self.recorder.become_nobody()
 
     def save_files(self, pattern: str, base: Path | None) -> list[str]:
@@ -169,23 +169,23 @@ class Process:
         stem = journal.path.stem
         self._console_path = folder.console / f"{stem}.log"
         self._stacks = Stacks(folder.stacks / f"{stem}.txt", self._settings.stall_after)
-        self._set_chores(ranks, folder, journal)
+        self._set_chores(ranks, folder)
 
     def _name_for(self, claim: Claim) -> str:
         script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in {"", "-c", "-m"} else "run"
         return f"{script}-{claim.run[:4]}"
 
-    def _set_chores(self, ranks: Ranks, folder: RunFolder, journal: Journal) -> None:
+    def _set_chores(self, ranks: Ranks, folder: RunFolder) -> None:
         from rankzero.run.facts import Facts
 
-        facts = Facts(self.recorder, self._settings, ranks, folder, journal)
+        facts = Facts(self.recorder, self._settings, ranks, folder)
         once = float("inf")
         self.recorder.chores = [
             Chore("listening for signals", 0.0, self._hear_signals, last=True),
             Chore("preparing stack dumps", once, self._prepare_stacks),
             Chore("keeping the console", CONSOLE_SECONDS, self._keep_console, last=True),
             Chore("watching for stalls", STALL_SECONDS, self._look_for_stall),
-            Chore("describing the environment", once, facts.environment),
+            Chore("describing the environment", once, facts.environment, apart=True),
             Chore("sampling the system", self._settings.system_interval or once, facts.system),
         ]
 
@@ -223,5 +223,4 @@ class Process:
             draft.replace(path)
 
     def _event(self, name: str, message: str, **data: Any) -> None:
-        if self.recorder.journal is not None:
-            self.recorder.journal.add(records.Event(t=self.recorder.micros(), event=name, message=message, data=data))
+        self.recorder.add(records.Event(t=self.recorder.micros(), event=name, message=message, data=data))

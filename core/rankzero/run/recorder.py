@@ -19,6 +19,9 @@ Row = tuple[float, int | None, bool | None, str | None, dict[Any, Any]]
 CHUNK = 512
 """Rows encoded at once: bounds how long the writer holds the interpreter."""
 
+WRITE_RESERVE = 0.4
+"""Seconds of the finish timeout kept for writing when a chore takes long."""
+
 BACKSTOP = 4096
 """Rows that `log` writes itself when the queue is full."""
 
@@ -33,22 +36,39 @@ class Opener(Protocol):
 class Chore:
     """Something the writer thread does every `interval` seconds, first as soon as the journal is open.
 
-    `last`: once more when the run ends. A chore that has not had its first turn by then has it then.
+    `last`: once more when the run ends. `apart`: in a thread of its own, for what may take seconds.
     """
 
-    def __init__(self, what: str, interval: float, call: Callable[[], None], *, last: bool = False) -> None:
+    def __init__(
+        self, what: str, interval: float, call: Callable[[], None], *, last: bool = False, apart: bool = False
+    ) -> None:
         self.what = what
         self.interval = interval
         self.call = call
         self.last = last
+        self.apart = apart
         self.due = 0.0
+        self.thread: threading.Thread | None = None
 
     def run_if_due(self, now: float) -> None:
         """Do it if it is time; an error of ours costs this one turn."""
-        if now >= self.due:
-            self.due = now + self.interval
-            with guard(self.what):
-                self.call()
+        if now < self.due:
+            return
+        self.due = now + self.interval
+        if self.apart:
+            self.thread = threading.Thread(target=self._run, name="rankzero-chore", daemon=True)
+            self.thread.start()
+        else:
+            self._run()
+
+    def wait(self, deadline: float) -> None:
+        """Wait for a turn that is under way apart, not beyond the deadline (monotonic)."""
+        if self.thread is not None:
+            self.thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        with guard(self.what):
+            self.call()
 
 
 class Recorder:
@@ -70,6 +90,7 @@ class Recorder:
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._stop = False
+        self._closed = False
         self._next_beat = 0.0
         self._outages = 0
         self._lost = 0
@@ -93,22 +114,28 @@ class Recorder:
         """Queue a record behind the rows logged so far."""
         self.queue.append(record)
 
+    def add(self, record: records.Record) -> None:
+        """Write a record of this process's own now, whatever its rank; nothing once the journal is closed."""
+        with self._lock:
+            if self.journal is not None and not self._closed:
+                self.journal.pin(record) if isinstance(record, records.Meta) else self.journal.add(record)
+
     def micros(self) -> int:
         """Microseconds since the journal's start, now."""
         return int((time.monotonic() - self.started) * 1e6)
 
     def relieve(self) -> None:
         """Called by `log` when the queue is past its limit: write some of it here; nothing is dropped."""
-        with self._lock:
-            if self.journal is not None and len(self.queue) > self._queue_limit:
+        with guard("writing the journal"), self._lock:
+            if len(self.queue) > self._queue_limit and self.open(force=True):
                 self._drain(BACKSTOP)
 
     def open(self, *, force: bool) -> bool:
         """Make sure that the journal is open; false while this process does not know its rank or is silent."""
         with self._lock:
-            if self.journal is None:
+            if self.journal is None and not self._closed:
                 self.journal = self._opener(force=force)
-            return self.journal is not None
+            return self.journal is not None and not self._closed
 
     def flush(self, *, force: bool = False) -> None:
         """Write everything queued so far."""
@@ -125,15 +152,13 @@ class Recorder:
         if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return
         try:
-            if self.open(force=True) and self.journal is not None:
-                self._last_chores()
-                self._drain(len(self.queue))
-                self._settle(deadline)
-                self._beat()
-                self.journal.add(end())
-                self.journal.close()
+            opened = self.open(force=True)
         finally:
             self._lock.release()
+        if opened:
+            self._last_chores(deadline - WRITE_RESERVE)
+            with self._lock:
+                self._close(end, deadline)
 
     def become_nobody(self) -> None:
         """In a forked child: forget everything, hold nothing, write nothing."""
@@ -144,33 +169,45 @@ class Recorder:
         self._stop = True
         self.journal = None
         self.chores = []
-        self._opener = _never
+        self._closed = True
 
     def _work(self) -> None:
         while not self._stop:
             self._wake.wait(self._flush_interval)
             self._wake.clear()
+            opened = False
             with guard("writing the journal"), self._lock:
-                if not self._stop:
+                opened = not self._stop and self.open(force=False)
+                if opened:
                     self._turn()
+            if opened:
+                for chore in self.chores:
+                    chore.run_if_due(time.monotonic())
 
     def _turn(self) -> None:
-        if not self.open(force=False):
-            return
-        now = time.monotonic()
-        for chore in self.chores:
-            chore.run_if_due(now)
         self._drain(len(self.queue))
+        now = time.monotonic()
         if now >= self._next_beat:
             self._next_beat = now + self._beat_interval
             self._beat()
         self._watch_journal()
 
-    def _last_chores(self) -> None:
+    def _last_chores(self, deadline: float) -> None:
         for chore in self.chores:
             if chore.last or not chore.due:
                 chore.due = 0.0
                 chore.run_if_due(time.monotonic())
+        for chore in self.chores:
+            chore.wait(deadline)
+
+    def _close(self, end: Callable[[], records.End], deadline: float) -> None:
+        if self.journal is not None and not self._closed:
+            self._drain(len(self.queue))
+            self._settle(deadline)
+            self._beat()
+            self.journal.add(end())
+            self.journal.close()
+        self._closed = True
 
     def _drain(self, count: int) -> None:
         journal = self.journal
@@ -218,7 +255,3 @@ def _taken(queue: collections.deque[Row | records.Record], count: int) -> Iterat
         chunk = [queue.popleft() for _ in range(min(CHUNK, count - taken))]
         taken += len(chunk)
         yield chunk
-
-
-def _never(*, force: bool) -> Journal | None:
-    return None

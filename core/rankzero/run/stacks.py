@@ -36,7 +36,13 @@ class Stacks:
             self._registered = True
 
     def remove(self) -> None:
-        """Undo `install`; an empty file is deleted."""
+        """Undo `install` and delete a file that stayed empty."""
+        self.uninstall()
+        if self.path.exists() and not self.path.stat().st_size:
+            self.path.unlink()
+
+    def uninstall(self) -> None:
+        """Undo `install`, in this process only."""
         if self._enabled:
             faulthandler.disable()
         if self._registered:
@@ -45,8 +51,6 @@ class Stacks:
         if self._file is not None:
             self._file.close()
             self._file = None
-            if self.path.exists() and not self.path.stat().st_size:
-                self.path.unlink()
 
     def look(self, step: int | None) -> float | None:
         """Given the last step: dump the stacks once if it has not changed for too long; returns the seconds then."""
