@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from benchmarks import harness
-from benchmarks.loggers import OPENERS, Logger, Row
+from benchmarks.loggers import OPENERS, Logger, Row, stay_local
 
 TRACKERS = ["rankzero", "tensorboardX", "trackio", "wandb offline"]
 
@@ -133,6 +133,7 @@ def _cpu() -> float:
 def measure_one(kind: str, name: str, *args: str) -> None:
     """Measure one logger in this process, its chatter kept off the answer."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, contextlib.redirect_stdout(io.StringIO()):
+        stay_local(Path(folder))
         logger = OPENERS[name](Path(folder))
         if kind == "latency":
             one_latency(logger, int(args[0]))

@@ -18,6 +18,11 @@ class Logger(NamedTuple):
     finish: Callable[[], Any]
 
 
+def stay_local(folder: Path) -> None:
+    """Point every tracker at a folder and keep it off the network; before any of them is imported."""
+    os.environ.update(TRACKIO_DIR=str(folder), HF_HUB_OFFLINE="1", WANDB_MODE="offline", WANDB_SILENT="true")
+
+
 def _append(folder: Path) -> Logger:
     rows: list[tuple[int, Row]] = []
     return Logger(lambda row, step: rows.append((step, row.copy())), rows.clear)
@@ -36,7 +41,6 @@ def _rankzero(folder: Path) -> Logger:
 
 
 def _trackio(folder: Path) -> Logger:
-    os.environ.update(TRACKIO_DIR=str(folder), HF_HUB_OFFLINE="1")
     import trackio
 
     run = trackio.init(project="bench", embed=False)
@@ -44,7 +48,6 @@ def _trackio(folder: Path) -> Logger:
 
 
 def _wandb(folder: Path) -> Logger:
-    os.environ.update(WANDB_MODE="offline", WANDB_SILENT="true")
     import wandb
 
     run = wandb.init(project="bench", dir=folder)
