@@ -144,7 +144,8 @@ class Exits:
                 cause = sys.exc_info()[1]
                 if code and cause is not None and not isinstance(cause, SystemExit):
                     self._heard(cause, cause.__traceback__)
-                self._ending = Ending("failed" if code else "finished", code, "sys.exit")
+                if not (code and cause is not None and self._ending.state == "failed"):
+                    self._ending = Ending("failed" if code else "finished", code, "sys.exit")
         raise SystemExit(status)
 
     def _on_os_exit(self, status: int) -> NoReturn:

@@ -91,9 +91,9 @@ class Process:
             self._console.stop()
 
         def end() -> records.End:
-            return records.End(
-                t=self.recorder.micros(), state=ending.state, exit_code=ending.exit_code, reason=ending.reason
-            )
+            own_way_out = ending.state == "finished" or ending.reason in {"sys.exit", "os._exit"}
+            state = "preempted" if own_way_out and self._signals.is_terminating() else ending.state
+            return records.End(t=self.recorder.micros(), state=state, exit_code=ending.exit_code, reason=ending.reason)
 
         self.recorder.finish(end, deadline)
         if self._stacks is not None:

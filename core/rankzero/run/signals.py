@@ -19,6 +19,9 @@ from rankzero.run.exits import FATAL_SIGNALS, exits
 GRACE = 1.0
 """Seconds the main thread has to react to a fatal signal before the writer thread does."""
 
+ANSWER_SECONDS = 60.0
+"""A program with a SIGTERM handler of its own that ends within this time was preempted, whatever its exit code."""
+
 
 class SignalWatch:
     """Reads the numbers of arriving signals without blocking."""
@@ -30,6 +33,7 @@ class SignalWatch:
         self._writer.setblocking(False)
         self._installed = False
         self._fatal: tuple[int, float] | None = None
+        self._terminated = -float("inf")
 
     def install(self) -> None:
         """Start listening; does nothing outside the main thread or where someone else listens already (asyncio)."""
@@ -48,6 +52,10 @@ class SignalWatch:
                 signal.set_wakeup_fd(before, warn_on_full_buffer=False)
             self._installed = False
 
+    def is_terminating(self) -> bool:
+        """Whether SIGTERM came so recently that an orderly end of the program is its answer to it."""
+        return time.monotonic() - self._terminated < ANSWER_SECONDS
+
     def arrived(self) -> list[str]:
         """The names of the signals that arrived since the last call; ends the process on a fatal one nobody reacts to."""
         numbers: bytes = b""
@@ -56,8 +64,11 @@ class SignalWatch:
         names = []
         for number in numbers:
             names.append(signal.Signals(number).name)
+            if number == signal.SIGTERM:
+                self._terminated = time.monotonic()
             if number in FATAL_SIGNALS and exits.ours(number):
                 self._fatal = (number, time.monotonic() + GRACE)
         if self._fatal is not None and time.monotonic() >= self._fatal[1] and os.getpid() == self._pid:
-            exits.die(self._fatal[0])
+            signum, self._fatal = self._fatal[0], None
+            exits.die(signum)
         return names

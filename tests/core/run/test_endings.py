@@ -1,0 +1,118 @@
+"""Every way a process can end, with a real process: state, exit code and end time are right, the exit code is unchanged."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rankzero import records
+from rankzero.store import every_run
+
+BEGIN = """
+import ctypes, hashlib, os, signal, sys, threading, time
+import rankzero
+run = rankzero.init(project="p", dir={root!r})
+run.log({{"loss": 1.0}})
+run.flush()
+"""
+WAIT = "print('ready', flush=True)\ntime.sleep(60)\n"
+
+
+def _start(root: Path, body: str) -> subprocess.Popen[str]:
+    code = BEGIN.format(root=str(root)) + body
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _lines(root: Path) -> list[list[object] | records.Record | None]:
+    (folder,) = every_run(root)
+    (path,) = folder.journals()
+    return [records.decode_line(line) for line in path.read_bytes().splitlines()]
+
+
+def _end(root: Path) -> records.End | None:
+    last = _lines(root)[-1]
+    return last if isinstance(last, records.End) else None
+
+
+def _events(root: Path) -> dict[str, records.Event]:
+    return {line.event: line for line in _lines(root) if isinstance(line, records.Event)}
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "state"),
+    [
+        ("", 0, "finished"),
+        ("run.finish()", 0, "finished"),
+        ("sys.exit()", 0, "finished"),
+        ("sys.exit(3)", 3, "failed"),
+        ("sys.exit('a sentence')", 1, "failed"),
+        ("os._exit(0)", 0, "finished"),
+        ("os._exit(4)", 4, "failed"),
+        ("raise RuntimeError('boom')", 1, "failed"),
+        ("run.finish(exit_code=7)", 0, "failed"),
+        ("try:\n  sys.exit(3)\nexcept SystemExit:\n  pass\nsys.exit(0)", 0, "finished"),
+        ("threading.Thread(target=sys.exit, args=(5,)).start()", 0, "finished"),
+    ],
+)
+def test_the_exit_code_is_kept_and_known(tmp_path: Path, body: str, code: int, state: str) -> None:
+    """The process ends with the code it would have had, and the journal's last line knows it."""
+    process = _start(tmp_path, body)
+    process.communicate(timeout=60)
+    assert process.returncode == code
+    end = _end(tmp_path)
+    assert end is not None
+    assert end.state == state
+    assert end.exit_code == (7 if "exit_code=7" in body else code)
+
+
+def test_an_exception_leaves_its_traceback(tmp_path: Path) -> None:
+    """The first failure can be read from the run: type, message and traceback; stderr shows it as ever."""
+    process = _start(tmp_path, "def train():\n  raise ValueError('wrong shape')\ntrain()")
+    _, stderr = process.communicate(timeout=60)
+    assert "ValueError: wrong shape" in stderr
+    event = _events(tmp_path)["exception"]
+    assert event.data["type"] == "ValueError"
+    assert "in train" in event.data["traceback"]
+
+
+@pytest.mark.parametrize(
+    ("signum", "body", "code", "state"),
+    [
+        (signal.SIGTERM, WAIT, -signal.SIGTERM, "preempted"),
+        (signal.SIGHUP, WAIT, -signal.SIGHUP, "killed"),
+        (signal.SIGINT, WAIT, -signal.SIGINT, "killed"),
+        (signal.SIGKILL, WAIT, -signal.SIGKILL, None),
+        (signal.SIGTERM, "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n" + WAIT, 0, "preempted"),
+        (signal.SIGTERM, "signal.signal(signal.SIGTERM, signal.SIG_DFL)\n" + WAIT, -signal.SIGTERM, None),
+        (
+            signal.SIGTERM,
+            "print('ready', flush=True)\nhashlib.pbkdf2_hmac('sha256', b'', b'', 2_000_000_000)",
+            -signal.SIGTERM,
+            "preempted",
+        ),
+    ],
+    ids=["term", "hup", "int", "kill", "own-handler", "default-restored-by-user", "stuck-in-c"],
+)
+def test_a_signal_ends_the_process_as_ever(
+    tmp_path: Path, signum: int, body: str, code: int, state: str | None
+) -> None:
+    """The process dies of the signal it would have died of, soon, and all that was logged before is there."""
+    process = _start(tmp_path, body)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)
+    sent = time.monotonic()
+    process.send_signal(signum)
+    process.communicate(timeout=30)
+    assert time.monotonic() - sent < 15
+    assert process.returncode == code
+    end = _end(tmp_path)
+    assert (end.state if end else None) == state
+    if signum == signal.SIGTERM and "SIG_DFL" not in body and "lambda" not in body:
+        (folder,) = every_run(tmp_path)
+        assert "Thread" in (folder.stacks / "0001-r0.txt").read_text()
