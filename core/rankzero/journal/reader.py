@@ -67,8 +67,9 @@ class JournalReader:
                 batch = self._sort(_decode(lines))
                 self.offset += len(lines)
                 yield batch
-            last = file.read() if file.seek(self.offset) else b""
-            if (entry := decode_line(last.strip(_PADDING))) is not None:
+            file.seek(self.offset)
+            last = file.read()
+            if (entry := _decode_one(last)) is not None:
                 self.offset += len(last)
                 yield self._sort([entry])
 
@@ -109,13 +110,15 @@ def read_records(path: Path) -> tuple[list[Record], int]:
     """
     data = path.read_bytes()
     found: list[Record] = []
-    for part in (b"\n" + data).split(b"\n{")[1:]:
-        end = part.find(b"\n")
-        line = b"{" + (part if end < 0 else part[:end])
+    at = 0 if data.startswith(b"{") else data.find(b"\n{") + 1
+    while data.startswith(b"{", at):
+        end = data.find(b"\n", at)
+        line = data[at : end if end >= 0 else None]
         if not _HEAVY.match(line):
             entry = decode_line(line)
             if entry is not None and not isinstance(entry, list):
                 found.append(entry)
+        at = data.find(b"\n{", at) + 1 or len(data)
     return found, last_time(data[-_TAIL:])
 
 
@@ -160,8 +163,15 @@ def _decode(lines: bytes) -> list[Any]:
         entries = []
     if len(entries) == lines.count(b"\n"):
         return entries
-    each = (decode_line(line.strip(_PADDING)) for line in lines.split(b"\n"))
-    return [entry for entry in each if entry is not None]
+    return [entry for line in lines.split(b"\n") if (entry := _decode_one(line)) is not None]
+
+
+def _decode_one(line: bytes) -> Any:
+    """What one line says, None if it says nothing."""
+    try:
+        return _decoder.decode(line.strip(_PADDING))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _add_beat(beats: list[Beat], entry: Row) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from rankzero.query.alive import is_alive
+from rankzero.query.strictjson import iso
 from rankzero.query.verdict import Cause, first_cause
 from rankzero.query.writer import Writer
 from rankzero.records import Event
@@ -92,8 +93,6 @@ class Attempt:
 
     def document(self) -> dict[str, Any]:
         """This attempt as it stands in JSON."""
-        from rankzero.query.json import iso
-
         return {
             "number": self.number,
             "state": self.state,

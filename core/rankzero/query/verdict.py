@@ -42,7 +42,9 @@ class Cause:
 
 def first_cause(writers: Sequence[Writer]) -> Cause | None:
     """What ended an attempt none of whose writers is alive, or None if it finished."""
-    causes = sorted((cause for writer in writers for cause in _causes(writer)), key=lambda cause: (cause.time, cause.writer.rank))
+    causes = sorted(
+        (cause for writer in writers for cause in _causes(writer)), key=lambda cause: (cause.time, cause.writer.rank)
+    )
     death = _first(causes, "crashed")
     signal = _first(causes, "preempted", "killed")
     errors = [cause for cause in causes if cause.state == "failed"]
@@ -83,5 +85,11 @@ def _causes(writer: Writer) -> list[Cause]:
 
 def _signal_time(writer: Writer) -> float:
     """When the signal that ended this writer came: its own event where there is one, else the end."""
-    times = [event.t for event in writer.of(Event) if event.event == "signal"]
-    return writer.wall(times[-1] if times else writer.last)
+    end = writer.end
+    reason = end.reason if end is not None else ""
+    times = [
+        event.t
+        for event in writer.of(Event)
+        if event.event == "signal" and reason in {event.message, event.data.get("type")}
+    ]
+    return writer.wall(times[0] if times else writer.last)

@@ -106,4 +106,6 @@ def _guessed_start(writer: Writer, attempt: int) -> Start:
     touched = writer.path.stat().st_mtime
     wall = min(touched, time.time()) - writer.latest / 1e6
     folder = writer.path.parent.parent
-    return Start(run=folder.name, project=folder.parent.name, attempt=attempt, rank=int(match[1]) if match else 0, wall=wall)
+    return Start(
+        run=folder.name, project=folder.parent.name, attempt=attempt, rank=int(match[1]) if match else 0, wall=wall
+    )
