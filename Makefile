@@ -45,7 +45,7 @@ docs: $(VENV)/.dev
 	UPDATE_DOCS=1 $(PYTEST) -q tests/house/test_settings_table.py
 
 bench: $(VENV)/.bench
-	$(BIN)/python benchmarks/all.py
+	$(BIN)/python -m benchmarks.all
 
 clean:
 	rm -rf $(VENV) build dist .rankzero .mypy_cache .ruff_cache .pytest_cache .hypothesis

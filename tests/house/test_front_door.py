@@ -41,5 +41,9 @@ def test_what_an_integration_may_use() -> None:
 
 def test_a_run_has_exactly_these_members() -> None:
     """A public member of Run appears or disappears only on purpose."""
-    members = {name for name, _ in inspect.getmembers(rankzero.Run) if not name.startswith("_")} | {"config", "summary", "settings"}
+    members = {name for name, _ in inspect.getmembers(rankzero.Run) if not name.startswith("_")} | {
+        "config",
+        "summary",
+        "settings",
+    }
     assert sorted(members) == sorted(RUN.split())
