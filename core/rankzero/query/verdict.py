@@ -78,7 +78,7 @@ def _causes(writer: Writer) -> list[Cause]:
         found.append(Cause("crashed", writer.wall(writer.latest), writer))
     elif end.state in {"preempted", "killed"}:
         found.append(Cause(end.state, _signal_time(writer), writer))
-    elif end.state == "failed" or end.exit_code:
+    elif (end.state == "failed" or end.exit_code) and not found:
         found.append(Cause("failed", writer.wall(end.t), writer))
     return found
 
