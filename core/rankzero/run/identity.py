@@ -68,8 +68,8 @@ def agree(wish: Wish, ranks: Ranks) -> Claim:
         path = jobs / f"{stem}-{generation}.json"
         found = read_claim(path)
         if found is None:
-            found = _make(path, wish, ranks, _earlier(jobs, ranks))
-        if found.made >= wish.started - STALE_SECONDS:
+            return _make(path, wish, ranks, _earlier(jobs, ranks))
+        if ranks.key_is_process or found.made >= wish.started - STALE_SECONDS:
             return found
         generation += 1
 

@@ -60,14 +60,9 @@ class RowWriter:
         started, columns = self._started, self._columns
         for item in chunk:
             if type(item) is not tuple:
-                if isinstance(item, FOR_THE_JOB):
-                    if not self.zero_only:
-                        pin(item)
-                    continue
-                if rows:
-                    lines.append(records.encode_rows(rows))
-                    rows = []
-                lines.append(records.encode(item))
+                lines.append(records.encode_rows(rows))
+                rows = []
+                lines.append(self._record(item, pin))
                 continue
             t, step, commit, ranks, row = item
             if ranks is None and self.zero_only:
@@ -80,14 +75,19 @@ class RowWriter:
             column = columns[ranks is not None].get(tuple(row))
             if column is None:
                 column = self._declare(row, ranks is not None, pin)
-                if column is None:
-                    continue
             line = [column, step, micros, *row.values()]
             self._latest[column] = line
             rows.append(line)
-        if rows:
-            lines.append(records.encode_rows(rows))
+        lines.append(records.encode_rows(rows))
         return b"".join(lines)
+
+    def _record(self, record: records.Record, pin: Pin) -> bytes:
+        """The line of a record; nothing where it was pinned or is not this rank's to write."""
+        if not isinstance(record, FOR_THE_JOB):
+            return records.encode(record)
+        if not self.zero_only:
+            pin(record)
+        return b""
 
     def _number(self, step: Any, commit: bool | None) -> int:
         """The step of a row: the given one, else the next; `commit=False` leaves the next row on the same step."""
@@ -101,10 +101,9 @@ class RowWriter:
         self.last_step = number
         return number
 
-    def _declare(self, row: dict[Any, Any], local: bool, pin: Pin) -> int | None:
+    def _declare(self, row: dict[Any, Any], local: bool, pin: Pin) -> int:
+        """Name the columns of rows with these keys; an empty row keeps its step and time."""
         keys = tuple(row)
-        if not keys:
-            return None
         names = tuple(key if isinstance(key, str) else str(key) for key in keys)
         column = len(self._keys)
         self._columns[local][keys] = column
@@ -131,10 +130,9 @@ class RowWriter:
             column = self._columns[waiting.local].get(tuple(numbers))
             if column is None:
                 column = self._declare(numbers, waiting.local, pin)
-            if column is not None:
-                line = [column, waiting.step, waiting.t, *numbers.values()]
-                self._latest[column] = line
-                yield records.encode_rows([line])
+            line = [column, waiting.step, waiting.t, *numbers.values()]
+            self._latest[column] = line
+            yield records.encode_rows([line])
         for record, content in others:
             if content is not None and self.media is not None and isinstance(record, records.Media):
                 self.media(record, content)
