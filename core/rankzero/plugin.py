@@ -88,10 +88,20 @@ class _Capture:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.owners: dict[str, tuple[int, str]] = {}
-        self.lines: dict[tuple[str, str, str, str], int] = {}
-        self.written: set[tuple[str, str, str, str]] = set()
+        self.lines: dict[tuple[str, str, str, str], None] = {}
         self.offered: list[tuple[dict[str, Any], str]] = []
         self.run: Run | None = None
+        self.described: Run | None = None
+
+    def describe(self, run: Run) -> None:
+        """Tell a run that has not heard it yet what was found before it was there."""
+        if self.described is run:
+            return
+        self.described = run
+        for values, source in self.offered:
+            run.config.update(values, source=source)
+        for line in self.lines:
+            run.capture(*line)
 
 
 _capture = _Capture()
@@ -118,21 +128,15 @@ def training_run(by: str) -> Run | None:
         with _capture.lock:
             run = current_run() or init()
             _capture.run = run
-    if _capture.offered:
-        for values, source in _capture.offered:
-            run.config.update(values, source=source)
-        _capture.offered.clear()
-    _write_report(run, by)
+    _capture.describe(run)
     return run
 
 
 def offer_config(values: dict[str, Any], source: str) -> None:
     """Hyperparameters found before there is a run (a parsed command line); they go into its config when it is made."""
-    run = current_run()
-    if run is not None and started_by_run():
-        run.config.update(values, source=source)
-    else:
-        _capture.offered.append((values, source))
+    _capture.offered.append((values, source))
+    if _capture.described is not None and _capture.described is current_run():
+        _capture.described.config.update(values, source=source)
 
 
 def claim(quantity: str, by: str, precedence: int) -> bool:
@@ -152,7 +156,7 @@ def claim(quantity: str, by: str, precedence: int) -> bool:
 
 
 def report(what: str, outcome: str, by: str, why: str = "") -> None:
-    """Add a line to the capture report.
+    """Add a line to the capture report, once however often it is called.
 
     Args:
         what: the quantity or thing.
@@ -161,14 +165,8 @@ def report(what: str, outcome: str, by: str, why: str = "") -> None:
         why: for what was not recorded, one sentence.
     """
     line = (what, outcome, by, why)
-    _capture.lines[line] = _capture.lines.get(line, 0) + 1
-    run = current_run()
-    if run is not None and line not in _capture.written:
-        _capture.written.add(line)
-        run.capture(what, outcome, by, why)
-
-
-def _write_report(run: Run, by: str) -> None:
-    for line in _capture.lines.keys() - _capture.written:
-        _capture.written.add(line)
-        run.capture(*line)
+    if line in _capture.lines:
+        return
+    _capture.lines[line] = None
+    if _capture.described is not None and _capture.described is current_run():
+        _capture.described.capture(*line)
