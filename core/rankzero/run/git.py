@@ -1,0 +1,133 @@
+"""What git says of the folder a job runs in: short questions with timeouts that change nothing and ask nobody."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from rankzero.run.secrets import scrub_text
+
+TIMEOUT = 10.0
+_COMMIT = re.compile(r"^[0-9a-f]{40,64}$")
+_QUIET = (
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.quotePath=false",
+    "-c",
+    "color.ui=false",
+)
+
+
+class Git:
+    """Questions about the repository that `folder` lies in; each answers None where git cannot tell."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        top = self.ask("rev-parse", "--show-toplevel")
+        self.top = Path(top) if top else None
+
+    def describe(self) -> dict[str, Any]:
+        """Remote (without logins), commit, branch, and whether tracked files differ; empty outside a repository."""
+        if self.top is None:
+            return _by_hand(self.folder)
+        remote = self.ask("config", "--get", "remote.origin.url") or self.ask("ls-remote", "--get-url")
+        changed = self.ask("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty")
+        facts = {
+            "remote": scrub_text(remote) if remote and remote != "origin" else None,
+            "commit": self.ask("rev-parse", "--verify", "HEAD"),
+            "branch": self.ask("symbolic-ref", "--short", "-q", "HEAD"),
+            "dirty": None if changed is None else bool(changed),
+            "root": str(self.top),
+        }
+        return {name: fact for name, fact in facts.items() if fact is not None}
+
+    def diff(self, limit: int) -> bytes | None:
+        """The difference of the tracked files to the last commit, cut after `limit` bytes."""
+        against = ["HEAD"] if self.ask("rev-parse", "--verify", "HEAD") else ["--cached"]
+        return self.output(limit, "diff", *against, "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
+
+    def untracked(self, limit: int) -> list[str]:
+        """Files that git neither tracks nor ignores, relative to the repository's top; of the first `limit` bytes of names."""
+        listing = self.output(limit, "ls-files", "--others", "--exclude-standard", "-z", "--full-name", ":/") or b""
+        names = listing.split(b"\0")
+        return [os.fsdecode(name) for name in names[:-1] if name]
+
+    def ask(self, *question: str) -> str | None:
+        """The one-line answer of a git command, or None if it failed."""
+        answer = self.output(1_000_000, *question)
+        return None if answer is None else answer.decode("utf-8", "replace").strip()
+
+    def output(self, limit: int, *question: str) -> bytes | None:
+        """What a git command prints, cut after `limit` bytes; None if it failed, took too long or there is no git."""
+        environ = {
+            **os.environ,
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_PAGER": "cat",
+            "GIT_NO_LAZY_FETCH": "1",
+            "LC_ALL": "C",
+        }
+        command = ["git", *_QUIET, "-C", str(self.folder), *question]
+        try:
+            process = subprocess.Popen(
+                command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        except OSError:
+            return None
+        return _read(process, limit)
+
+
+def _read(process: subprocess.Popen[bytes], limit: int) -> bytes | None:
+    import threading
+
+    deadline = threading.Timer(TIMEOUT, process.kill)
+    deadline.daemon = True
+    deadline.start()
+    try:
+        with process:
+            output = process.stdout.read(limit) if process.stdout is not None else b""
+            cut = len(output) == limit
+            if cut:
+                process.kill()
+    finally:
+        deadline.cancel()
+    return output if cut or process.returncode == 0 else None
+
+
+def _by_hand(folder: Path) -> dict[str, Any]:
+    """Commit and branch from the files of a repository that git is missing for or refuses to look at (another owner)."""
+    for parent in [folder, *folder.parents]:
+        place = parent / ".git"
+        head = _line(place / "HEAD")
+        if head is None:
+            continue
+        facts: dict[str, Any] = {"root": str(parent)}
+        if _COMMIT.match(head):
+            return {**facts, "commit": head}
+        reference = head.removeprefix("ref: ")
+        commit = _line(place / reference) or _packed(place / "packed-refs", reference)
+        facts["branch"] = reference.removeprefix("refs/heads/")
+        return {**facts, "commit": commit} if commit else facts
+    return {}
+
+
+def _line(path: Path) -> str | None:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.readline(1000).strip()
+    except OSError:
+        return None
+
+
+def _packed(path: Path, reference: str) -> str | None:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return next((line.split()[0] for line in file if line.rstrip().endswith(f" {reference}")), None)
+    except OSError:
+        return None
