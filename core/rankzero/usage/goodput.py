@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from operator import itemgetter
 from statistics import median
 
@@ -23,7 +23,6 @@ BURST_S = 0.01
 """Steps logged closer together than this (a whole epoch's at its end) are one mark."""
 
 _NAMED = {"evaluation", "checkpoint"}
-_segment = itemgetter(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,7 @@ class Course:
         marks: `(t, step)` of the step marks, in order.
         named: evaluation and checkpoint after the first mark.
         rest: all other alive time, labelled by segment.
+        spent: seconds of `rest` per segment.
         waited: seconds of input wait per segment.
         finished: whether the attempt reached its orderly end.
     """
@@ -41,20 +41,14 @@ class Course:
     marks: list[tuple[float, int]]
     named: list[Span]
     rest: list[Piece[int]]
+    spent: list[float]
     waited: list[float]
     finished: bool
 
     @property
-    def last_step(self) -> int | None:
-        """The highest step done."""
-        return max((step for _, step in self.marks), default=None)
-
-    def times(self) -> list[float]:
-        """Seconds between consecutive marks, evaluation and checkpoint taken out."""
-        seconds = [0.0] * (len(self.marks) + 1)
-        for start, end, segment in self.rest:
-            seconds[segment] += end - start
-        return [spent for spent in seconds[1:-1] if spent > 0]
+    def last_step(self) -> float:
+        """The highest step done, -inf if none."""
+        return max((step for _, step in self.marks), default=-math.inf)
 
 
 def course(writer: Writer, alive: list[Span]) -> Course:
@@ -63,17 +57,24 @@ def course(writer: Writer, alive: list[Span]) -> Course:
     edges = [-math.inf, *(t for t, _ in marks), math.inf]
     segments = [(start, end, index) for index, (start, end) in enumerate(pairwise(edges))]
     named = within(within(_named(writer.phases), [(edges[1], math.inf, "")]), alive)
+    rest = within(segments, outside(alive, named))
+    spent = [0.0] * len(segments)
+    for start, end, segment in rest:
+        spent[segment] += end - start
     waited = [0.0] * len(segments)
     times = edges[1:-1]
     for t, seconds in writer.waits:
         waited[bisect_left(times, t - BURST_S)] += seconds
     finished = writer.ended is not None and writer.ended[1] == FINISHED
-    return Course(marks, named, within(segments, outside(alive, named)), waited, finished)
+    return Course(marks, named, rest, spent, waited, finished)
 
 
-def typical_step(courses: Sequence[Course]) -> float:
-    """The median time between two step marks of a run, in seconds; infinite if there are no two."""
-    return median([spent for each in courses for spent in each.times()] or [math.inf])
+def typical_step(courses: Iterable[Course]) -> float:
+    """The median time between two step marks of a run, in seconds; infinite if there are no two.
+
+    Evaluation and checkpoints are taken out, input wait is not.
+    """
+    return median([spent for each in courses for spent in each.spent[1:-1] if spent > 0] or [math.inf])
 
 
 def partition(course: Course, typical: float, done: float) -> list[Span]:
@@ -85,36 +86,39 @@ def partition(course: Course, typical: float, done: float) -> list[Span]:
         done: the highest step that an earlier attempt had done, -inf if none.
     """
     spans = list(course.named)
-    for segment, pieces in groupby(course.rest, key=_segment):
-        group = list(pieces)
-        plan = _plan(course, segment, sum(end - start for start, end, _ in group), typical, done)
-        label, left = next(plan)
-        for start, end, _ in group:
-            cursor = start
-            while end - cursor > left:
-                spans.append((cursor, cursor + left, label))
-                cursor += left
-                label, left = next(plan)
-            spans.append((cursor, end, label))
-            left -= end - cursor
+    plan: list[tuple[str, float]] = []
+    label, left, current = "", 0.0, -1
+    for start, end, segment in course.rest:
+        if segment != current:
+            current = segment
+            plan = _plan(course, segment, typical, done)
+            label, left = plan.pop()
+        cursor = start
+        while end - cursor > left:
+            spans.append((cursor, cursor + left, label))
+            cursor += left
+            label, left = plan.pop()
+        spans.append((cursor, end, label))
+        left -= end - cursor
     return joined(spans)
 
 
-def _plan(course: Course, segment: int, spent: float, typical: float, done: float) -> Iterator[tuple[str, float]]:
-    """Which phases a segment of `spent` seconds consists of, and for how long each; the last takes what is left."""
+def _plan(course: Course, segment: int, typical: float, done: float) -> list[tuple[str, float]]:
+    """What a segment consists of, last part first: phases and their seconds, the last part without limit."""
     last = len(course.marks)
     if segment == 0:
-        yield "startup", math.inf
-    elif segment == last and (course.finished or typical == math.inf):
-        yield "idle", math.inf
-    else:
-        redone = course.marks[segment][1] <= done if segment < last else course.marks[-1][1] < done
-        waited = min(course.waited[segment], spent)
-        if waited > 0:
-            yield "redone" if redone else "input", waited
-        if spent - waited > STALL_STEPS * typical:
-            yield "stalled", spent - waited - typical
-        yield "redone" if redone else "step", math.inf
+        return [("startup", math.inf)]
+    if segment == last and (course.finished or typical == math.inf):
+        return [("idle", math.inf)]
+    redone = course.marks[segment][1] <= done if segment < last else course.marks[-1][1] < done
+    waited = course.waited[segment]
+    working = course.spent[segment] - waited
+    plan = [("redone" if redone else "step", math.inf)]
+    if working > STALL_STEPS * typical:
+        plan.append(("stalled", working - typical))
+    if waited > 0:
+        plan.append(("redone" if redone else "input", waited))
+    return plan
 
 
 def _marks(steps: Sequence[tuple[float, int]]) -> list[tuple[float, int]]:

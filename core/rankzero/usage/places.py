@@ -20,23 +20,23 @@ def offsets(writers: Sequence[Writer], lives: Sequence[list[Span]]) -> list[floa
     """Seconds from the first writer's t = 0 to each writer's; `lives` holds the alive time of each.
 
     Writers of one boot are placed by their machine's monotonic clock. Other machines are placed by the wall clock, moved as
-    little as is needed to lie inside the first one's time, or around it if they took longer: an attempt lasts as long as the
+    little as is needed to lie inside the time of those before, or around it if they took longer: an attempt lasts as long as the
     machine that lived longest, whatever their clocks say.
     """
     machines: dict[str, list[int]] = {}
     for index, writer in enumerate(writers):
         machines.setdefault(writer.boot or f"writer {index}", []).append(index)
     places = [0.0] * len(writers)
-    reference = (0.0, 0.0)
+    hull: list[float] = []
     for members in machines.values():
         base = writers[members[0]]
         for index in members:
             places[index] = writers[index].clock - base.clock
         edges = [places[index] + edge for index in members for span in lives[index] for edge in span[:2]] or [0.0]
-        if members[0] == 0:
-            reference = (min(edges), max(edges))
-        low, high = sorted((reference[0] - min(edges), reference[1] - max(edges)))
+        hull = hull or [min(edges), max(edges)]
+        low, high = sorted((hull[0] - min(edges), hull[1] - max(edges)))
         shift = min(max(base.started - writers[0].started, low), high)
+        hull = [min(hull[0], min(edges) + shift), max(hull[1], max(edges) + shift)]
         for index in members:
             places[index] += shift
     return places
