@@ -45,8 +45,8 @@ _SHAPES = [
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/-]{12,}=*")
 _URL_LOGIN = re.compile(r"(?P<scheme>\b[a-zA-Z][a-zA-Z0-9+.-]{0,20}://)(?P<login>[^\s/@\"'<>]{1,500})@")
 _ASSIGNED = re.compile(
-    r"(?<![\w.-])(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,80}+)(?P<between>[\"']?\s{0,8}(?::\s{0,8}str\s{0,8}=|=>|:|=)\s{0,8})"
-    r"(?P<quote>[\"']?)(?P<value>[^\s\"',;&)}\]]{1,2000})(?P<after>[\"']?[(\[]?)"
+    r"(?<![\w.-])(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,80}+)(?P<between>[\"']?\s{0,8}(?::\s{0,8}str\s{0,8}=|=>|:|=)\s{0,8})(?!//)"
+    r"(?:(?P<quote>[\"'])(?P<quoted>[^\"'\n]{1,2000})(?P=quote)|(?P<bare>[^\s\"',;&(){}\[\]]{1,2000})(?P<after>[(\[]?))"
 )
 
 
@@ -116,10 +116,12 @@ def _without_login(match: re.Match[str]) -> str:
 
 def _without_value(match: re.Match[str]) -> str:
     """Only what looks like a literal: quoted, or a bare word with a digit that is no call, index or attribute."""
-    value = match["value"]
-    if not is_secret_name(match["name"]) or _HARMLESS.match(value) or value.startswith("<"):
+    name, between, quote, bare = match["name"], match["between"], match["quote"], match["bare"]
+    value = match["quoted"] if quote else bare
+    if not is_secret_name(name) or _HARMLESS.match(value) or value.startswith("<"):
         return match[0]
-    word = len(value) < _SHORTEST_SECRET or not any(letter.isdigit() for letter in value)
-    if not match["quote"] and (word or match["after"][-1:] in {"(", "["}):
+    if quote:
+        return f"{name}{between}{quote}{SCRUBBED}{quote}"
+    if match["after"] or len(bare) < _SHORTEST_SECRET or not any(letter.isdigit() for letter in bare):
         return match[0]
-    return f"{match['name']}{match['between']}{match['quote']}{SCRUBBED}{match['after']}"
+    return f"{name}{between}{SCRUBBED}"
