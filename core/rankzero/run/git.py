@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +79,12 @@ class Git:
         command = ["git", *_QUIET, "-C", str(self.folder), *question]
         try:
             process = subprocess.Popen(
-                command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                command,
+                env=environ,
+                process_group=0,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
             )
         except OSError:
             return None
@@ -84,9 +92,7 @@ class Git:
 
 
 def _read(process: subprocess.Popen[bytes], limit: int) -> bytes | None:
-    import threading
-
-    deadline = threading.Timer(TIMEOUT, process.kill)
+    deadline = threading.Timer(TIMEOUT, _kill, [process])
     deadline.daemon = True
     deadline.start()
     try:
@@ -94,10 +100,16 @@ def _read(process: subprocess.Popen[bytes], limit: int) -> bytes | None:
             output = process.stdout.read(limit) if process.stdout is not None else b""
             cut = len(output) == limit
             if cut:
-                process.kill()
+                _kill(process)
     finally:
         deadline.cancel()
     return output if cut or process.returncode == 0 else None
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End git and whatever it started, which would hold the pipe open."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _by_hand(folder: Path) -> dict[str, Any]:
