@@ -8,7 +8,7 @@ from rankzero.query.attempts import Attempt
 from rankzero.query.documents import details, listing, points
 from rankzero.query.failure import Failure
 from rankzero.query.find import all_runs, find_key, find_launch, find_run, nearest, open_run
-from rankzero.query.ranks import RankView
+from rankzero.query.ranks import RankView, Slowest
 from rankzero.query.runs import RunView
 from rankzero.query.series import Metric, Series
 
@@ -19,6 +19,7 @@ __all__ = [
     "RankView",
     "RunView",
     "Series",
+    "Slowest",
     "all_runs",
     "details",
     "find_key",

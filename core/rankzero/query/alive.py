@@ -11,6 +11,8 @@ from rankzero.query.writer import Writer
 FRESH_SECONDS = 15.0
 """A writer on another machine counts as alive this long after its last line; it writes one every second."""
 
+_SELF = Path("/proc/self/stat")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _DEAD = {"Z", "X", "x"}
 
 
@@ -23,10 +25,18 @@ def is_alive(writer: Writer, now: float | None = None) -> bool:
     if writer.end is not None:
         return False
     start = writer.start
-    if start.host == socket.gethostname() and start.pid and Path("/proc/self/stat").exists():
+    if start.host == socket.gethostname() and start.boot in {"", _boot()} and start.pid and _SELF.exists():
         return _runs(start.pid, start.pid_started)
     seen = writer.wall(writer.latest)
     return (time.time() if now is None else now) - seen < FRESH_SECONDS
+
+
+def _boot() -> str:
+    """What tells this start of this machine from others, as a journal's Start has it."""
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _runs(pid: int, started: float) -> bool:

@@ -17,10 +17,15 @@ from rankzero.records import Event
 
 @dataclass(frozen=True)
 class Attempt:
-    """All writers of one attempt, in order of rank; a process that claimed a taken rank comes after the one that has it."""
+    """All writers of one attempt, in order of rank; a process that claimed a taken rank comes after the one that has it.
+
+    `launch` is the journal in which `rankzero run` kept how the whole command ended, if rank zero could not: only its exit
+    code counts.
+    """
 
     number: int
     writers: tuple[Writer, ...]
+    launch: Writer | None = None
 
     @property
     def zero(self) -> Writer:
@@ -88,6 +93,8 @@ class Attempt:
         if own is not None and own.exit_code:
             return own.exit_code
         end = self.zero.end
+        if end is None and self.launch is not None:
+            end = self.launch.end
         code = None if end is None else end.exit_code
         return None if cause is not None and code == 0 else code
 
@@ -110,9 +117,17 @@ class Attempt:
 def group_attempts(writers: Iterable[Writer]) -> list[Attempt]:
     """Writers to attempts, in order of number."""
     attempts: dict[int, list[Writer]] = defaultdict(list)
+    launches: dict[int, Writer] = {}
     for writer in writers:
-        attempts[writer.start.attempt].append(writer)
+        if writer.rank < 0:
+            launches[writer.start.attempt] = writer
+        else:
+            attempts[writer.start.attempt].append(writer)
     return [
-        Attempt(number, tuple(sorted(attempts[number], key=lambda writer: (writer.rank, writer.second, writer.name))))
+        Attempt(
+            number,
+            tuple(sorted(attempts[number], key=lambda writer: (writer.rank, writer.second, writer.name))),
+            launches.get(number),
+        )
         for number in sorted(attempts)
     ]

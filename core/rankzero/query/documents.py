@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from rankzero.query.media import media_points
 from rankzero.query.runs import RunView
 from rankzero.query.strictjson import iso
 
@@ -39,13 +40,13 @@ def listing(view: RunView) -> dict[str, Any]:
 
 def details(view: RunView) -> dict[str, Any]:
     """Everything about a run but its points."""
-    failure = view.first_failure
+    failure, slowest = view.first_failure, view.slowest
     return {
         **listing(view),
         "metrics": {key: metric.document() for key, metric in view.metrics.items()},
         "media": view.media,
         "ranks": [rank.document() for rank in view.ranks],
-        "slowest_rank": view.slowest_rank,
+        "slowest_rank": None if slowest is None else slowest.rank,
         "first_failure": None if failure is None else failure.document(),
         "environment": view.environment,
         "files": view.files,
@@ -61,6 +62,8 @@ def points(view: RunView, key: str, *, rank: int | None = None, superseded: bool
     Raises:
         KeyError: the run has no such metric.
     """
+    if key not in view.parts and key in view.media:
+        return _of_rank(media_points(view.writers, key), rank)
     found = view.series(key, superseded=superseded)
     columns: dict[str, Any] = {
         "step": found.step,
@@ -72,7 +75,15 @@ def points(view: RunView, key: str, *, rank: int | None = None, superseded: bool
     axis = view.axis(found)
     if axis is not None:
         columns["x"] = axis[1]
-    if rank is not None:
-        keep = [index for index, own in enumerate(found.rank) if own == rank]
-        columns = {name: [column[index] for index in keep] for name, column in columns.items()}
-    return {"scope": found.scope, "x_axis": "step" if axis is None else axis[0], **columns}
+    return _of_rank({"scope": found.scope, "x_axis": "step" if axis is None else axis[0], **columns}, rank)
+
+
+def _of_rank(columns: dict[str, Any], rank: int | None) -> dict[str, Any]:
+    """The points of one rank, or all if None."""
+    if rank is None:
+        return columns
+    keep = [index for index, own in enumerate(columns["rank"]) if own == rank]
+    return {
+        name: column if isinstance(column, str) else [column[index] for index in keep]
+        for name, column in columns.items()
+    }

@@ -70,10 +70,11 @@ def find_key(view: RunView, key: str) -> str:
     Raises:
         UnknownKeyError: it has none; the sentence names the nearest.
     """
-    if key in view.parts:
+    known = [*view.keys, *view.media]
+    if key in known:
         return key
-    near = nearest(key, view.keys)
-    hint = f"did you mean {near!r}?" if near else _few("it has", view.keys) if view.keys else "it has no metrics"
+    near = nearest(key, known)
+    hint = f"did you mean {near!r}?" if near else _few("it has", known) if known else "it has no metrics"
     raise UnknownKeyError(f"run {view.name!r} has no metric {key!r}; {hint}")
 
 

@@ -59,6 +59,8 @@ def _writer(writer: Writer, *, leading: bool) -> usage.Writer:
         rank=writer.rank,
         name=writer.name,
         started=writer.start.wall,
+        boot=writer.start.boot,
+        clock=writer.start.clock,
         beats=[(t / 1e6, cpu) for t, cpu, _ in writer.beats],
         lines=list(_thinned(sorted(lines))),
         steps=[mark for table in tables for mark in _marks(table)] if leading else (),

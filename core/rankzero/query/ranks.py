@@ -54,6 +54,16 @@ class RankView:
         return {name: getattr(self, name) for name in self.__slots__ if name != "recent"}
 
 
+@dataclass(frozen=True, slots=True)
+class Slowest:
+    """The rank that the others wait for: its recent `seconds` per step of a quantity, and the others' median."""
+
+    rank: int
+    quantity: str
+    seconds: float
+    others: float
+
+
 def rank_views(writers: Sequence[Writer], parts: Mapping[str, Sequence[Part]]) -> list[RankView]:
     """The ranks of one attempt, in order; `parts` as by `rankzero.query.series.index`."""
     firsts: dict[int, Writer] = {}
@@ -62,19 +72,19 @@ def rank_views(writers: Sequence[Writer], parts: Mapping[str, Sequence[Part]]) -
     return [_view(firsts[rank], parts) for rank in sorted(firsts)]
 
 
-def slowest_rank(ranks: Sequence[RankView]) -> int | None:
+def slowest(ranks: Sequence[RankView]) -> Slowest | None:
     """The rank that the others wait for, None if no rank is clearly slower over the recent steps."""
     for quantity in ("time/busy", "time/step", "time/input"):
         times = {view.rank: view.recent[quantity] for view in ranks if quantity in view.recent}
         if len(times) < max(2, len(ranks)):
             continue
-        slowest = max(times, key=times.__getitem__)
-        others = median(time for rank, time in times.items() if rank != slowest)
+        rank = max(times, key=times.__getitem__)
+        others = median(time for other, time in times.items() if other != rank)
         scale = others
         if quantity == "time/input":
             scale = median(view.recent.get("time/step", others) for view in ranks)
-        if times[slowest] - others >= max(CLEARLY * scale, AT_LEAST):
-            return slowest
+        if times[rank] - others >= max(CLEARLY * scale, AT_LEAST):
+            return Slowest(rank, quantity, times[rank], others)
         if quantity == "time/busy":
             return None
     return None

@@ -10,11 +10,12 @@ from rankzero import usage
 from rankzero.query import ledger
 from rankzero.query.attempts import Attempt, group_attempts
 from rankzero.query.failure import Failure, first_failure
-from rankzero.query.ranks import RankView, rank_views, slowest_rank
+from rankzero.query.media import media
+from rankzero.query.ranks import RankView, Slowest, rank_views, slowest
 from rankzero.query.series import Metric, Part, Series, index, metric, series
 from rankzero.query.summary import definition, summarise, x_axis
 from rankzero.query.writer import Writer, read_writer
-from rankzero.records import Capture, Config, Define, Environment, Event, Histogram, Media, Meta, Summary, Text
+from rankzero.records import Capture, Config, Define, Environment, Event, Meta, Summary, Text
 from rankzero.store import RunFolder
 
 R = TypeVar("R")
@@ -167,15 +168,7 @@ class RunView:
     @cached_property
     def media(self) -> dict[str, dict[str, Any]]:
         """What was logged besides numbers: per key its kind (text, histogram, image, file), how often, and the last step."""
-        found: dict[str, dict[str, Any]] = {}
-        for writer in self.load().writers:
-            for record in writer.records:
-                if isinstance(record, (Text, Histogram, Media)):
-                    kind = record.type if isinstance(record, Media) else type(record).__name__.lower()
-                    entry = found.setdefault(record.key, {"kind": kind, "count": 0, "last_step": record.step})
-                    entry["count"] += 1
-                    entry["last_step"] = max(entry["last_step"], record.step)
-        return found
+        return media(self.load().writers)
 
     @cached_property
     def parts(self) -> dict[str, list[Part]]:
@@ -239,9 +232,9 @@ class RunView:
         return rank_views(self.last_attempt.writers, parts)
 
     @property
-    def slowest_rank(self) -> int | None:
+    def slowest(self) -> Slowest | None:
         """The rank that the others wait for, None if none is clearly slower."""
-        return slowest_rank(self.ranks)
+        return slowest(self.ranks)
 
     @cached_property
     def timeline(self) -> usage.Timeline:

@@ -37,7 +37,7 @@ class Writer:
 
     @property
     def rank(self) -> int:
-        """The global rank that wrote."""
+        """The global rank that wrote; -1 for `rankzero run` itself."""
         return self.start.rank
 
     @property

@@ -20,7 +20,8 @@ def _slowest(journals: Journals, *ranks: dict[str, list[float]]) -> int | None:
         scribe = journals.writer(rank=rank, start={"world_size": len(ranks)})
         for name, values in times.items():
             scribe.curve(f"time/{name}", values, local=True)
-    return open_run(journals.folder()).slowest_rank
+    slowest = open_run(journals.folder()).slowest
+    return None if slowest is None else slowest.rank
 
 
 def test_the_busy_rank_of_a_synchronous_job(journals: Journals) -> None:

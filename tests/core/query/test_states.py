@@ -55,6 +55,15 @@ def test_killed_without_a_word(journals: Journals) -> None:
     assert "without a word" in failure.message
 
 
+def test_the_exit_code_that_rankzero_run_saw(journals: Journals) -> None:
+    """Where rank zero could not say it, the exit code is the command's; nothing else is taken from that journal."""
+    _job(journals, ranks=2)
+    journals.writer(rank=-1, at=-30, writer="job-x").end(90, "failed", 137)
+    view = open_run(journals.folder())
+    assert _state(journals) == ("crashed", 137, 20.0)
+    assert (view.created, view.last_attempt.ranks, len(view.ranks)) == (WALL, [0, 1], 2)
+
+
 def test_one_rank_raises_and_the_launcher_terminates_the_others(journals: Journals) -> None:
     """The rank that raised is the failure and gives the exit code, not those that were told to stop."""
     _job(journals, ranks=3, ends=dict.fromkeys(range(3), (20.3, "preempted", 143)))

@@ -1,0 +1,58 @@
+"""`rankzero ls`: all runs under a root."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rankzero.cli.options import Dir, Json, Project, root
+
+if TYPE_CHECKING:
+    from rankzero.query import RunView
+
+
+def ls(project: Project = None, as_json: Json = False, folder: Dir = None) -> None:
+    """List runs, the newest first."""
+    from rankzero.cli import terminal
+    from rankzero.query import all_runs, listing
+
+    place = root(folder)
+    views = all_runs(place, project)
+    if as_json:
+        terminal.print_json([listing(view) for view in views])
+    elif views:
+        terminal.console().print(runs_table(views))
+    else:
+        terminal.console(stderr=True).print(f"no runs under {place}; name another folder with --dir or RANKZERO_DIR")
+
+
+def runs_table(views: list[RunView]) -> Any:
+    """Runs as a table; only their records are read, not their metrics."""
+    from rich.text import Text
+
+    from rankzero.cli import terminal, words
+
+    made = terminal.table(
+        "state", "project", "id", "name", "created", "lasted", "ranks", "attempts", "exit", numbers=("lasted", "exit")
+    )
+    for view in views:
+        attempt = view.last_attempt
+        nodes = f" on {attempt.nodes} nodes" if attempt.nodes > 1 else ""
+        made.add_row(
+            Text(f"● {view.state}", terminal.STATES[view.state]),
+            view.project,
+            view.id,
+            view.name,
+            words.ago(view.created),
+            words.duration(sum(lasted(view))),
+            f"{attempt.world_size}{nodes}",
+            str(len(view.attempts)),
+            "" if view.exit_code is None else str(view.exit_code),
+        )
+    return made
+
+
+def lasted(view: RunView) -> list[float]:
+    """Seconds from start to end of each attempt, on the wall clock."""
+    import time
+
+    return [(time.time() if attempt.ended is None else attempt.ended) - attempt.started for attempt in view.attempts]

@@ -1,0 +1,111 @@
+"""Curves drawn with characters: braille dots for a plot, block elements for a sparkline or a bar.
+
+A plot is as exact as its dots: in each column of dots it covers everything from the least to the greatest value that falls
+there, so that no spike is lost however many points there are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+_EMPTY = 0x2800
+
+
+class _Canvas:
+    """Braille cells of two by four dots; (0, 0) is the dot at the top left."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._cells = [[_EMPTY] * width for _ in range(height)]
+
+    def column(self, x: int, one: int, other: int) -> None:
+        """Set the dots from one row to another."""
+        for y in range(min(one, other), max(one, other) + 1):
+            self._cells[y // 4][x // 2] |= _DOTS[y % 4][x % 2]
+
+    def lines(self) -> list[str]:
+        return ["".join(map(chr, cells)) for cells in self._cells]
+
+
+def braille(x: Sequence[float], y: Sequence[float], width: int, height: int) -> list[str]:
+    """A curve as `height` lines of `width` characters; points that are not finite leave gaps.
+
+    Args:
+        x: positions, in any order.
+        y: values, as many.
+        width: characters of a line.
+        height: lines.
+    """
+    points = sorted((px, py) for px, py in zip(x, y, strict=True) if math.isfinite(px) and math.isfinite(py))
+    canvas = _Canvas(width, height)
+    if not points:
+        return canvas.lines()
+    across = _scale(points[0][0], points[-1][0], width * 2 - 1)
+    up = _scale(min(py for _, py in points), max(py for _, py in points), height * 4 - 1)
+    columns: dict[int, list[int]] = {}
+    for px, py in points:
+        row = height * 4 - 1 - round((py - up[0]) * up[1] + up[2])
+        columns.setdefault(round((px - across[0]) * across[1]), []).append(row)
+    before: tuple[int, int] | None = None
+    for column, rows in columns.items():
+        if before is not None:
+            _join(canvas, before, (column, rows[0]))
+        canvas.column(column, min(rows), max(rows))
+        before = (column, rows[-1])
+    return canvas.lines()
+
+
+def sparkline(values: Sequence[float], width: int, low: float | None = None, high: float | None = None) -> str:
+    """Values as blocks of eight heights, means of equal shares of them if there are more than `width`.
+
+    Args:
+        values: what to draw; what is not finite is left out.
+        width: characters at most.
+        low: the value at the bottom, the least one if left out.
+        high: the value at the top, the greatest one if left out.
+    """
+    finite = [value for value in values if math.isfinite(value)]
+    if len(finite) > width:
+        edges = [index * len(finite) // width for index in range(width + 1)]
+        finite = [math.fsum(finite[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
+    if not finite:
+        return ""
+    most = len(BLOCKS) - 1
+    bottom, factor, offset = _scale(min(finite) if low is None else low, max(finite) if high is None else high, most)
+    return "".join(BLOCKS[max(0, min(most, round((value - bottom) * factor + offset)))] for value in finite)
+
+
+def shares(parts: Sequence[float], width: int) -> list[int]:
+    """How many of `width` characters each part gets, so that they sum to `width` and no error exceeds one character."""
+    total = math.fsum(parts)
+    if total <= 0:
+        return [0] * len(parts)
+    edges, done = [0], 0.0
+    for part in parts:
+        done += part
+        edges.append(round(done / total * width))
+    return [b - a for a, b in itertools.pairwise(edges)]
+
+
+def _scale(low: float, high: float, size: int) -> tuple[float, float, float]:
+    """Origin, factor and offset that lay [low, high] on 0..size; a single value lies in the middle."""
+    span = high - low
+    if span == 0 or not math.isfinite(span):
+        return low, 0.0, size / 2
+    return low, size / span, 0.0
+
+
+def _join(canvas: _Canvas, start: tuple[int, int], end: tuple[int, int]) -> None:
+    """Draw from one dot to another, in a later column."""
+    (x0, y0), (x1, y1) = start, end
+    before = y0
+    for x in range(x0, x1 + 1):
+        y = round(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
+        middle = (before + y) // 2 if x > x0 else y
+        canvas.column(x, y, middle)
+        if x > x0:
+            canvas.column(x - 1, before, middle)
+        before = y
