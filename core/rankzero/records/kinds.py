@@ -14,7 +14,8 @@ class _Record(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True)
 class Start(_Record, tag="start", kw_only=True):
     """First line of every journal: who writes, on what, since when.
 
-    `wall` is the wall clock in seconds since the epoch at t = 0; every other time is monotonic. `job` is the job key by
+    `wall` is the wall clock in seconds since the epoch at t = 0, `clock` the monotonic clock of the machine start `boot` (which
+    places attempts on one machine however its wall clock was set); every other time is monotonic. `job` is the job key by
     which the processes of one job agree on the run, `launch` the token of the `rankzero run` above, empty if none.
     """
 
@@ -35,6 +36,8 @@ class Start(_Record, tag="start", kw_only=True):
     host: str = ""
     pid: int = 0
     pid_started: float = 0.0
+    boot: str = ""
+    clock: float = 0.0
     version: str = ""
 
 

@@ -8,6 +8,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import rankzero.ranks
 from rankzero import records
@@ -91,8 +92,18 @@ class Opening:
             host=socket.gethostname(),
             pid=os.getpid(),
             pid_started=rankzero.ranks.process_started(os.getpid()),
+            boot=_boot(),
+            clock=self.monotonic,
             version=__version__,
         )
+
+
+def _boot() -> str:
+    """What tells one start of this machine from another; empty where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def last_step(folder: RunFolder, before: int) -> int | None:

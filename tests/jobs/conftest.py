@@ -1,0 +1,115 @@
+"""Whole jobs: real launchers below `rankzero run` or by hand, read back with the command line as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.launchers.commands import clean_environ
+
+RANKZERO = str(Path(sys.executable).parent / "rankzero")
+SCRIPTS = Path(__file__).parent / "scripts"
+
+
+class Jobs:
+    """A root folder of runs and the commands that fill and read it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = folder / "runs"
+
+    def environ(self, **more: str) -> dict[str, str]:
+        """The environment of a job that records under this root."""
+        base = clean_environ() | {"RANKZERO_DIR": str(self.root), "RANKZERO_STRICT": "1", "RANKZERO_CODE": "off"}
+        return base | more
+
+    def start(
+        self, command: Sequence[str], *, environ: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[str]:
+        """Start a job in the test's folder."""
+        return subprocess.Popen(
+            [str(word) for word in command],
+            env=self.environ(**(environ or {})),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+
+    def run(
+        self, *command: str | Path, code: int = 0, environ: Mapping[str, str] | None = None, timeout: float = 180
+    ) -> str:
+        """Run a job to its end, check its exit code and return what it printed."""
+        process = self.start([str(word) for word in command], environ=environ)
+        printed, _ = process.communicate(timeout=timeout)
+        assert process.returncode == code, printed
+        return printed
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All runs, as `rankzero ls --json` tells."""
+        return self._json("ls")
+
+    def only(self) -> dict[str, Any]:
+        """The one run there is."""
+        found = self.listed()
+        assert len(found) == 1, [(run["id"], run["state"], run["world_size"]) for run in found]
+        return found[0]
+
+    def shown(self, run: str = "latest") -> dict[str, Any]:
+        """One run, as `rankzero show RUN --json` tells."""
+        return self._json("show", run)
+
+    def history(self, run: str, *keys: str) -> dict[str, Any]:
+        """Series of a run, as `rankzero history RUN KEY... --json` tells."""
+        return self._json("history", run, *keys)
+
+    def journals(self) -> list[Path]:
+        """All journals under the root."""
+        return sorted(self.root.glob("*/*/journal/*.jsonl"))
+
+    def _json(self, *command: str) -> Any:
+        done = subprocess.run(
+            [RANKZERO, *command, "--json", "--dir", str(self.root)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=clean_environ(),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Jobs:
+    """An empty root folder and the means to fill it."""
+    return Jobs(tmp_path)
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    """Wait for a condition."""
+
+    def wait(what: str, condition: Callable[[], object], seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain for {what}"
+            time.sleep(0.05)
+
+    return wait
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (OSError, IndexError):
+        return False
