@@ -1,0 +1,216 @@
+"""Samples of one model's gradients and parameters, taken at the optimizer steps that are due."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from rankzero.plugin import Run, warn_once
+from rankzero_pytorch.clipping import clipping
+from rankzero_pytorch.gradients import Found, Gradients, Numbers
+from rankzero_pytorch.histograms import Sampler
+from rankzero_pytorch.internals import capturing
+from rankzero_pytorch.numbering import Numbering
+from rankzero_pytorch.parameters import Layout, Parameter, layout, named_parameters
+from rankzero_pytorch.schedule import READING_SPEED, Schedule
+from rankzero_pytorch.steps import Closure
+from rankzero_pytorch.transfer import Reading
+from rankzero_pytorch.wanted import Names, Wanted
+from rankzero_pytorch.weights import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What an optimizer updates of the model."""
+
+    optimizer: weakref.ref[Optimizer]
+    groups: int
+    parameters: list[Parameter]
+    ids: frozenset[int]
+    trained: int
+
+
+class Sampling:
+    """Listens to optimizer steps and samples the parameters of one model that they update.
+
+    Several optimizers may share the model: they are sampled in the same step, and what stands for the whole model covers all
+    of them. The sample is logged when the last has stepped, at the latest when the model's next step begins.
+
+    Args:
+        run: whose rank decides who measures: of a model that every rank holds whole, rank zero alone.
+        model: kept weakly; nothing is attached to it.
+        every: optimizer steps between samples; None: as many as cost little.
+        suffix: of the metrics' names.
+        numbering: the steps' numbers.
+    """
+
+    def __init__(
+        self, run: Run, model: nn.Module, wanted: Wanted, *, every: int | None, suffix: str, numbering: Numbering
+    ) -> None:
+        self.run = run
+        self.model = weakref.ref(model, self._forget)
+        self.wanted = wanted
+        self.schedule = Schedule(every)
+        self._suffix = suffix
+        self._numbering = numbering
+        self._sampler = Sampler()
+        self._owned: dict[int, Owned] = {}
+        self._trained = 0
+        self._lies = Layout()
+        self._silent: bool | None = None
+        self._count_bad = False
+        self._steps = 0
+        self._due = False
+        self._stepped: set[int] = set()
+        self._measured: list[Gradients | Weights] = []
+        self._covered = 0
+        self._cost = 0.0
+        self._count = 0
+
+    def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
+        """Measure what the optimizer is about to use; see `rankzero_pytorch.steps.Listener`."""
+        owned = self._of(optimizer)
+        if self._silent or not owned.ids:
+            return None
+        me = id(optimizer)
+        if me in self._stepped or not self._stepped:
+            self._begin(optimizer, count)
+        self._stepped.add(me)
+        if self._due and not self._silent and not capturing(owned.parameters[0].tensor.device):
+            began = perf_counter()
+            with torch.no_grad():
+                if closure is None and self.wanted.gradients:
+                    self._measured.append(self._gradients(owned, optimizer))
+                if self.wanted.parameters:
+                    self._measured.append(Weights(owned.parameters, self._lies, self.wanted, self._sampler))
+            self._cost += perf_counter() - began
+        return None
+
+    def after_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> None:
+        """Measure what the step left behind, and log when every parameter has had its step."""
+        if not self._due or self._silent:
+            return
+        owned = self._of(optimizer)
+        if not owned.ids or capturing(owned.parameters[0].tensor.device):
+            return
+        began = perf_counter()
+        with torch.no_grad():
+            if closure is not None and self.wanted.gradients:
+                self._measured.append(self._gradients(owned, optimizer))
+            for part in self._measured:
+                if isinstance(part, Weights) and not part.vectors:
+                    part.after()
+            self._covered += owned.trained
+            complete = self._covered >= self._trained
+            if complete:
+                self._emit()
+        self._cost += perf_counter() - began
+        if complete:
+            self.schedule.spent(self._cost, self._steps)
+            self._cost = 0.0
+
+    def _begin(self, optimizer: Optimizer, count: int) -> None:
+        """A step of this model begins."""
+        self._numbering.begin(optimizer, count, alike=self._lies.spread)
+        if self._silent is None:
+            self._silent = self.run.rank != 0 and not self._lies.spread
+        if self._measured:
+            with torch.no_grad():
+                self._emit()
+            self.schedule.spent(self._cost, self._steps)
+            self._cost = 0.0
+        self._stepped.clear()
+        self._steps += 1
+        self._count = count
+        self._due = self.schedule.due(self._steps)
+        if self.run.state != "running":
+            self._silent = True
+
+    def _gradients(self, owned: Owned, optimizer: Optimizer) -> Gradients:
+        unclipped = clipping.take(owned.ids)
+        return Gradients(
+            owned.parameters,
+            self._lies,
+            self.wanted,
+            self._sampler,
+            optimizer,
+            unclipped=unclipped,
+            count=self._count_bad,
+        )
+
+    def _emit(self) -> None:
+        """Log what was measured in this step; it arrives from the device later."""
+        measured, self._measured, self._covered = self._measured, [], 0
+        vectors: dict[str, list[Tensor]] = {}
+        for index, part in enumerate(measured):
+            vectors.update({f"{index} {name}": found for name, found in part.vectors.items()})
+            part.vectors = {}
+        if not vectors:
+            return
+        if next(iter(vectors.values()))[0].device.type != "cpu":
+            self._cost += sum(part.bytes_read for part in measured) / READING_SPEED
+        names = Names(self._lies.spread, self._suffix)
+        count = self._count
+
+        def decode(numbers: Numbers) -> dict[str, Any]:
+            return self._row(measured, numbers, names, count)
+
+        ranks = "all" if names.spread else None
+        self.run.log({"sample": Reading(vectors, decode)}, step=self._numbering.step(count), ranks=ranks)
+
+    def _row(self, measured: list[Gradients | Weights], numbers: Numbers, names: Names, count: int) -> dict[str, Any]:
+        """The metrics of a sample; runs in the writer thread."""
+        row: dict[str, Any] = {}
+        gradients = Found()
+        for index, part in enumerate(measured):
+            own = {name.split(" ", 1)[1]: found for name, found in numbers.items() if name.startswith(f"{index} ")}
+            if isinstance(part, Weights):
+                part.write(row, own, names)
+            else:
+                gradients.extend(part.read(own, self.wanted))
+        if gradients.names:
+            gradients.write(row, names, self.wanted)
+            self._look_for_bad(gradients, count)
+        return row
+
+    def _look_for_bad(self, gradients: Found, count: int) -> None:
+        bad = gradients.first_bad()
+        if bad is not None and not self._count_bad:
+            message = f"the gradient of {bad} is not finite"
+            self.run.event("nonfinite", message, parameter=bad, optimizer_step=count)
+            warn_once(f"nonfinite {id(self.run)}", f"{message} at optimizer step {count}; it is the first in the model")
+        self._count_bad = bad is not None
+
+    def _of(self, optimizer: Optimizer) -> Owned:
+        """The parameters of this model that the optimizer updates."""
+        known = self._owned.get(id(optimizer))
+        if known is not None and known.groups == len(optimizer.param_groups) and known.optimizer() is optimizer:
+            return known
+        model = self.model()
+        named = [] if model is None else named_parameters(model)
+        held = {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
+        found = [parameter for parameter in named if id(parameter.tensor) in held]
+        if found:
+            self._lies = layout(model, [parameter.tensor for parameter in named])
+            self._trained = sum(parameter.tensor.requires_grad for parameter in named)
+        owned = Owned(
+            weakref.ref(optimizer),
+            len(optimizer.param_groups),
+            found,
+            frozenset(id(parameter.tensor) for parameter in found),
+            sum(parameter.tensor.requires_grad for parameter in found),
+        )
+        self._owned[id(optimizer)] = owned
+        return owned
+
+    def _forget(self, _: Any) -> None:
+        """The model is gone, and the parameters with it."""
+        self._silent = True
+        self._owned.clear()
+        self._measured.clear()

@@ -1,0 +1,131 @@
+"""Optimizer steps, whoever takes them: one call before and one after each, and their number.
+
+A step of the job begins when an optimizer steps that has already stepped since the last one began. So two optimizers that take
+turns (a GAN's, or Muon for matrices beside AdamW for the rest) share a step, and one that steps five times for another's once
+makes five.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from rankzero.plugin import guarded, report
+from rankzero_pytorch.internals import inside_backward, uncompiled
+
+Closure = Callable[[], Any]
+
+
+class Listener(Protocol):
+    """Who wants to know of optimizer steps."""
+
+    def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
+        """The optimizer is about to step, for the `count`-th time of the job.
+
+        Without a closure its gradients are final. With one, they are those of the last step: it has yet to call it. What is
+        returned, if anything, takes the closure's place.
+        """
+
+    def after_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> None:
+        """The optimizer has stepped; its gradients are still there."""
+
+
+class _Steps(threading.local):
+    """This thread's optimizer step under way."""
+
+    def __init__(self) -> None:
+        self.optimizer: Optimizer | None = None
+        self.closure: Closure | None = None
+        self.nested = 0
+
+
+class Steps:
+    """Counts the optimizer steps of this process and tells its listeners; in place only while there are any."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._stepped: set[int] = set()
+        self._listeners: tuple[Listener, ...] = ()
+        self._handles: list[Any] = []
+        self._now = _Steps()
+
+    def add(self, listener: Listener) -> None:
+        """Tell `listener` of every optimizer step from now on."""
+        if listener in self._listeners:
+            return
+        self._listeners += (listener,)
+        if not self._handles:
+            self._handles = [
+                register_optimizer_step_pre_hook(uncompiled(guarded("looking at an optimizer step")(self._before))),
+                register_optimizer_step_post_hook(uncompiled(guarded("looking at an optimizer step")(self._after))),
+            ]
+
+    def remove(self, listener: Listener) -> None:
+        """Leave `listener` alone again."""
+        self._listeners = tuple(other for other in self._listeners if other is not listener)
+        if not self._listeners:
+            for handle in self._handles:
+                handle.remove()
+            self._handles = []
+
+    def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        now = self._now
+        if now.optimizer is not None and _steps_under_way() > 1:
+            now.nested += 1
+            return None
+        now.optimizer, now.nested = optimizer, 0
+        if inside_backward():
+            report("gradients", "off", "pytorch", "optimizers step inside backward, one parameter at a time")
+            now.nested = -1
+            return None
+        me = id(optimizer)
+        if me in self._stepped or not self._stepped:
+            self._stepped.clear()
+            self.count += 1
+        self._stepped.add(me)
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
+        now.closure = given = closure if callable(closure) else None
+        for listener in self._listeners:
+            closure = listener.before_step(optimizer, given, self.count) or closure
+        if given is None or closure is given:
+            return None
+        return ((args[0], closure, *args[2:]), kwargs) if len(args) > 1 else (args, {**kwargs, "closure": closure})
+
+    def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        now = self._now
+        if now.nested > 0:
+            now.nested -= 1
+            return
+        inside, now.nested = now.nested < 0, 0
+        if now.optimizer is optimizer and not inside:
+            for listener in self._listeners:
+                listener.after_step(optimizer, now.closure, self.count)
+        now.optimizer = now.closure = None
+
+
+def _steps_under_way() -> int:
+    """How many optimizers' `step` are on this thread's stack: two where one calls another, or its parent class's.
+
+    One that raised is no longer there, which is how it is told from one that is under way.
+    """
+    frame = sys._getframe(1)  # noqa: SLF001 - documented for this
+    found = 0
+    while (outer := frame.f_back) is not None:
+        code = frame.f_code
+        if (
+            code.co_name == "wrapper"
+            and code.co_filename.endswith("optimizer.py")
+            and "profile_name" in code.co_varnames
+        ):
+            found += 1
+        frame = outer
+    return found
+
+
+steps = Steps()
+"""Of this process."""
