@@ -12,7 +12,6 @@ from rankzero.launch.environment import prepare
 from rankzero.launch.job import Job, end_like
 from rankzero.launch.options import parse, usage
 from rankzero.launch.program import cannot_start
-from rankzero.launch.report import Launch, report
 
 BAD_USAGE = 2
 
@@ -40,6 +39,8 @@ def main(argv: list[str]) -> int:
     job.let_go(status)
     if chosen.mode != "disabled":
         with guard("the report of `rankzero run`"):
+            from rankzero.launch.report import Launch, report
+
             report(Launch(asked.command, chosen, started, time.monotonic() - clock, status))
     return end_like(status)
 
