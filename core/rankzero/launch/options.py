@@ -101,8 +101,8 @@ def _option(flag: str) -> Option:
     for option in OPTIONS:
         if option.flag == flag:
             return option
-    near = difflib.get_close_matches(flag, [option.flag for option in OPTIONS], n=1)
-    hint = f"did you mean {near[0]}?" if near else "`rankzero run --help` lists the options."
+    near = difflib.get_close_matches(flag.strip("-"), [option.flag.strip("-") for option in OPTIONS], n=1)
+    hint = f"did you mean --{near[0]}?" if near else "`rankzero run --help` lists the options."
     raise UsageError(f"rankzero run has no option {flag}; {hint} Options of the command itself come after it.")
 
 
