@@ -55,6 +55,8 @@ def _choose(kind: type) -> Callable[[Any], Any]:
         return _hold_distributed if hasattr(kind, "full_tensor") else _hold_torch
     if _is_of(kind, "jax", "Array"):
         return _hold_jax
+    if _is_of(kind, "jax.core", "Tracer"):
+        return _refuse_traced
     if _is_of(kind, "numpy", "ndarray"):
         return _hold_numpy
     return _read_variable if hasattr(kind, "read_value") else _same
@@ -93,7 +95,7 @@ def _hold_torch(value: Any) -> Any:
 
 def _hold_distributed(value: Any) -> Any:
     """A DTensor: its own part is the whole only where it is replicated; the whole of any other would need a collective."""
-    if all(placement.is_replicate() for placement in value.placements):
+    if value.device_mesh.size() == 1 or all(placement.is_replicate() for placement in value.placements):
         return hold(value.to_local())
     return Unsupported("a DTensor that is spread over ranks has no value on one of them; log its full_tensor()")
 
@@ -115,10 +117,11 @@ class _JaxArray:
         return sys.modules["numpy"].asarray(self._array)
 
 
+def _refuse_traced(value: Any) -> Any:
+    return Unsupported("a value inside a traced jax function has no number yet; log what the function returns")
+
+
 def _hold_jax(value: Any) -> Any:
-    core = getattr(sys.modules["jax"], "core", None)
-    if isinstance(value, core.Tracer if core is not None else ()):
-        return Unsupported("a value inside a traced jax function has no number yet; log what the function returns")
     if value.is_deleted():
         return Unsupported("a jax array was donated to a jitted function before it was logged; log a copy of it")
     if not (value.is_fully_addressable or value.is_fully_replicated):

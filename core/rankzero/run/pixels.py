@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from rankzero.errors import MissingDependencyError, UsageError
 
-_CHANNELS = {1, 2, 3, 4}
+_CHANNELS = {1, 3, 4}
 
 
 class Pixels(NamedTuple):
-    """An 8-bit picture: grey, grey and alpha, RGB or RGBA, row by row from the top."""
+    """An 8-bit picture: grey, RGB or RGBA, row by row from the top."""
 
     width: int
     height: int
@@ -50,7 +50,7 @@ def _channels_last(array: Any, *, first: bool) -> Any:
     while array.ndim > 3 and array.shape[0] == 1:  # noqa: PLR2004 - rows, columns and channels
         array = array[0]
     if array.ndim == 2:  # noqa: PLR2004 - rows and columns
-        array = array[:, :, None]
+        array, first = array[:, :, None], False
     if array.ndim == 3 and array.size:  # noqa: PLR2004
         is_first, is_last = array.shape[0] in _CHANNELS, array.shape[2] in _CHANNELS
         if is_first and (first or not is_last):
@@ -58,7 +58,7 @@ def _channels_last(array: Any, *, first: bool) -> Any:
         if is_last:
             return array
     raise UsageError(
-        f"an image needs the shape (height, width), (height, width, channels) or (channels, height, width) with 1 to 4 channels, not {shape}"
+        f"an image needs the shape (height, width), (height, width, channels) or (channels, height, width) with 1, 3 or 4 channels, not {shape}"
     )
 
 
