@@ -7,6 +7,7 @@ what Python itself has loaded at that point, and it is loaded ahead of its packa
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 
@@ -33,15 +34,18 @@ class Watch:
 
     def __init__(self, hooks: dict[str, Callable[[ModuleType], None]]) -> None:
         self.hooks = hooks
-        self._finding: set[str] = set()
+        self._finding: set[tuple[str, int]] = set()
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """What the other finders find, its loader told to call the hook."""
-        if name not in self.hooks or name in self._finding:
+        if name not in self.hooks:
             return None
-        self._finding.add(name)
+        search = name, _thread.get_ident()
+        if search in self._finding:  # another finder asks all finders in its turn
+            return None
+        self._finding.add(search)
         try:
             for finder in sys.meta_path:
                 if finder is not self and hasattr(finder, "find_spec"):
@@ -50,7 +54,7 @@ class Watch:
                         self._listen(name, spec.loader)
                         return spec
         finally:
-            self._finding.discard(name)
+            self._finding.discard(search)
         return None
 
     def _listen(self, name: str, loader: Any) -> None:

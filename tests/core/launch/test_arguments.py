@@ -104,9 +104,24 @@ def test_errors_and_help_of_the_parser_are_its_own(configs: Configs) -> None:
 def test_other_parses_are_not_the_command_line(configs: Configs) -> None:
     """A library that parses something else with argparse adds nothing."""
     library = "import argparse\np = argparse.ArgumentParser(); p.add_argument('--odd'); p.parse_args(['--odd', '1'])\n"
-    configs.launcher.script(library, "site/library.py")
+    configs.launcher.script(library, "site-packages/library.py")
+    configs.environ["PYTHONPATH"] += f":{configs.launcher.folder / 'site-packages'}"
     found = configs.of("import library\n" + ARGPARSE + "parser.parse_args()" + TRAIN)
     assert found == [{"lr": 0.1, "layers": [1], "name": None}]
+
+
+def test_parsers_that_read_more_than_the_command_line(configs: Configs) -> None:
+    """A subclass that adds arguments of its own (from a file, say) counts whole when the program's code asks it to parse."""
+    library = """
+import argparse
+class Parser(argparse.ArgumentParser):
+    def parse_args(self, args=None, namespace=None):
+        return super().parse_args(["--lr", "7"])
+"""
+    configs.launcher.script(library, "site-packages/library.py")
+    configs.environ["PYTHONPATH"] += f":{configs.launcher.folder / 'site-packages'}"
+    text = ARGPARSE.replace("import argparse", "import library as argparse").replace("ArgumentParser", "Parser")
+    assert configs.of(text + "parser.parse_args()" + TRAIN) == [{"lr": 7.0, "layers": [1], "name": None}]
 
 
 def test_tools_that_run_the_program_are_left_out(configs: Configs) -> None:

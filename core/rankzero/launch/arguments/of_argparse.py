@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import functools
+import os
 import sys
 
 from rankzero.launch.inside import quietly
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from rankzero.launch.inside import Parsed
 
+STANDARD_LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib is not loaded here
 TOOLS = (
     "accelerate.commands",
     "debugpy",
@@ -54,30 +56,35 @@ def _remembering(parse: Callable[..., Any], parsed: Parsed, inner: set[int]) -> 
             result = parse(self, args, *rest, **named)
         finally:
             inner.discard(thread)
-        quietly(_remember, parsed, sys._getframe(1), args, result)  # noqa: SLF001 - who parses decides whether it counts
+        quietly(_remember, parsed, self, sys._getframe(1), args, result)  # noqa: SLF001 - who parses decides whether it counts
         return result
 
     return call
 
 
-def _remember(parsed: Parsed, frame: FrameType, args: Any, result: tuple[Any, list[str]]) -> None:
-    if _counts(_caller(frame), args):
+def _remember(parsed: Parsed, parser: Any, frame: FrameType, args: Any, result: tuple[Any, list[str]]) -> None:
+    caller = _caller(parser, frame)
+    if caller is not None and _counts(caller, args):
         parsed.add("argparse", dict(vars(result[0])))
 
 
-def _caller(frame: FrameType | None) -> str:
-    """The module that asked argparse to parse."""
-    while frame is not None:
-        name = str(frame.f_globals.get("__name__", ""))
-        if name != "argparse":
-            spec = frame.f_globals.get("__spec__")
-            return getattr(spec, "name", name) if name == "__main__" else name
+def _caller(parser: Any, frame: FrameType | None) -> FrameType | None:
+    """Who asked the parser to parse: the first frame outside argparse and the parser's own methods."""
+    while frame is not None and (frame.f_globals.get("__name__") == "argparse" or frame.f_locals.get("self") is parser):
         frame = frame.f_back
-    return ""
+    return frame
 
 
-def _counts(caller: str, args: Any) -> bool:
-    """Whether a parse by `caller` of `args` is that of the program's own command line."""
-    if any(caller == tool or caller.startswith(f"{tool}.") for tool in TOOLS):
+def _counts(caller: FrameType, args: Any) -> bool:
+    """Whether a parse is that of the program's own command line: no tool's, and of its arguments or asked for by its own code."""
+    module = str(caller.f_globals.get("__name__", ""))
+    if module == "__main__":
+        module = getattr(caller.f_globals.get("__spec__"), "name", module)
+    if any(module == tool or module.startswith(f"{tool}.") for tool in TOOLS):
         return False
-    return args is None or caller == "__main__" or set(args) <= set(sys.argv)
+    return args is None or set(args) <= set(sys.argv) or not _is_installed(caller.f_code.co_filename)
+
+
+def _is_installed(path: str) -> bool:
+    """Whether a source file belongs to an installed library or to Python itself."""
+    return "site-packages" in path or "dist-packages" in path or path.startswith((STANDARD_LIBRARY, "<frozen"))
