@@ -18,9 +18,11 @@ class Deferred(Protocol):
 
     def ready(self) -> bool:
         """Whether `value` returns at once."""
+        raise NotImplementedError
 
     def value(self) -> Any:
         """The value. Of a dict the items stand in the row in place of the key."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,8 +105,8 @@ def _by_protocol(value: Any) -> Entries | None:
         names = [field.name for field in kind.__attrs_attrs__]
     elif hasattr(kind, "__struct_fields__"):
         names = kind.__struct_fields__
-    elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        names = kind._fields
+    elif issubclass(kind, tuple):
+        names = getattr(kind, "_fields", None)
     return None if names is None else ((name, read(getattr, value, name)) for name in names)
 
 

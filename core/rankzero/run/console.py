@@ -12,6 +12,9 @@ from typing import Any, TextIO
 MOST_PENDING = 4_000_000
 """Characters kept between two drains; what is printed beyond them in that time is counted and left out."""
 
+MOST_CHUNKS = 200_000
+"""Pieces of text, however short, kept between two drains."""
+
 LONGEST_LINE = 20_000
 """Characters of an unfinished line that are held back in the hope of its end."""
 
@@ -93,10 +96,10 @@ class Console:
         return write_and_keep
 
     def _keep(self, number: int, text: str) -> None:
-        room = MOST_PENDING - self._pending
+        room = max(MOST_PENDING - self._pending, 0) if len(self._sink) < MOST_CHUNKS else 0
         if len(text) > room:
-            self._left_out += len(text) - max(room, 0)
-            text = text[: max(room, 0)]
+            self._left_out += len(text) - room
+            text = text[:room]
         if text:
             self._pending += len(text)
             self._sink.append((number, text))

@@ -39,10 +39,12 @@ def snapshot(value: Any) -> Any:
     tuple, a dict a new dict, a PIL image or matplotlib figure an `Image`; everything else is returned as it is.
     """
     kind = type(value)
+    if kind in _PLAIN:
+        return value
     if kind is list or kind is tuple:
         return _sequence(value)
     if isinstance(value, Mapping):
-        return {key: item if type(item) in _PLAIN else snapshot(item) for key, item in value.items()}
+        return {key: snapshot(item) for key, item in value.items()}
     if hasattr(kind, "shape") and hasattr(kind, "dtype"):
         return _array(value)
     return Image(value) if is_picture(value) else value

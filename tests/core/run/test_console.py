@@ -163,6 +163,10 @@ def test_memory_is_bounded(streams: Streams, monkeypatch: pytest.MonkeyPatch) ->
     kept = console.drain()
     assert kept.startswith("123456789\n" * 10)
     assert "400 characters" in kept
+    monkeypatch.setattr(module, "MOST_CHUNKS", 4)
+    for _ in range(50):
+        sys.stdout.write("\n")
+    assert console.drain().startswith("\n" * 4 + "<rankzero: 46 characters")
     print("again")
     assert console.drain() == "again\n"
     console.stop()
