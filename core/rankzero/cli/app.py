@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -39,7 +39,7 @@ def make_app(*, others: bool) -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    app.callback()(_version)
+    app.callback()(_options)
     passed_on = {"allow_extra_args": True, "ignore_unknown_options": True}
     app.command("run", context_settings=passed_on, add_help_option=False)(run)
     for command in _COMMANDS:
@@ -70,13 +70,18 @@ def run_app(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _version(
-    version: bool = typer.Option(False, "--version", help="Print the version and end.", is_eager=True),
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"rankzero {__version__}\n")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Experiment tracking for machine learning, local-first."""
-    if version:
-        print(f"rankzero {__version__}")
-        raise typer.Exit
 
 
 def _sentence(error: Any) -> str:

@@ -99,13 +99,13 @@ def _scale(low: float, high: float, size: int) -> tuple[float, float, float]:
 
 
 def _join(canvas: _Canvas, start: tuple[int, int], end: tuple[int, int]) -> None:
-    """Draw from one dot to another, in a later column."""
+    """Draw from one dot to another, in a later column; a steep line is split between neighbouring columns."""
     (x0, y0), (x1, y1) = start, end
     before = y0
-    for x in range(x0, x1 + 1):
+    for x in range(x0 + 1, x1 + 1):
         y = round(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
-        middle = (before + y) // 2 if x > x0 else y
-        canvas.column(x, y, middle)
-        if x > x0:
-            canvas.column(x - 1, before, middle)
+        toward = 1 if y > before else -1
+        middle = (before + y) // 2
+        canvas.column(x - 1, before, before if abs(y - before) <= 1 else middle)
+        canvas.column(x, y, y if abs(y - before) <= 1 else middle + toward)
         before = y

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from pathlib import Path
 
 from rankzero.query.writer import Writer
+from rankzero.ranks import process_started
+from rankzero.records import Start
 
 FRESH_SECONDS = 15.0
 """A writer on another machine counts as alive this long after its last line; it writes one every second."""
@@ -14,6 +17,7 @@ FRESH_SECONDS = 15.0
 _SELF = Path("/proc/self/stat")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _DEAD = {"Z", "X", "x"}
+_START = 19
 
 
 def is_alive(writer: Writer, now: float | None = None) -> bool:
@@ -26,7 +30,7 @@ def is_alive(writer: Writer, now: float | None = None) -> bool:
         return False
     start = writer.start
     if start.host == socket.gethostname() and start.boot in {"", _boot()} and start.pid and _SELF.exists():
-        return _runs(start.pid, start.pid_started)
+        return _runs(start)
     seen = writer.wall(writer.latest)
     return (time.time() if now is None else now) - seen < FRESH_SECONDS
 
@@ -39,16 +43,21 @@ def _boot() -> str:
         return ""
 
 
-def _runs(pid: int, started: float) -> bool:
-    """Whether process `pid` exists, is no zombie and was started when it says."""
+def _runs(start: Start) -> bool:
+    """Whether the process that wrote this start exists and is no zombie."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{start.pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    return stat.rpartition(")")[2].split()[0] not in _DEAD and (not started or _same_time(pid, started))
+    fields = stat.rpartition(")")[2].split()
+    return fields[0] not in _DEAD and _is_writer(start, int(fields[_START]) / os.sysconf("SC_CLK_TCK"))
 
 
-def _same_time(pid: int, started: float) -> bool:
-    from rankzero.ranks import process_started
+def _is_writer(start: Start, since_boot: float) -> bool:
+    """Whether the process that has the writer's number, started so many seconds after the machine, is the writer.
 
-    return abs(process_started(pid) - started) < 2.0  # noqa: PLR2004 - seconds; clocks of two readings may differ a little
+    It is if it was there before the journal was, whatever became of the wall clock since.
+    """
+    if not start.pid_started or 0 < since_boot <= start.clock:
+        return True
+    return abs(process_started(start.pid) - start.pid_started) < 2.0  # noqa: PLR2004 - seconds; two readings of a clock

@@ -25,7 +25,7 @@ def ledger(attempts: Iterable[Attempt]) -> list[usage.Attempt]:
 def devices(attempt: Attempt) -> tuple[int, str]:
     """How many accelerators the attempt's processes use, and of which kind.
 
-    Each rank says how many are its own; ranks that wrote nothing are taken to have as many as rank zero.
+    Each rank says how many are its own; ranks that did not are taken to have as many as rank zero.
     """
     own: dict[int, int] = {}
     kind = ""
@@ -34,8 +34,8 @@ def devices(attempt: Attempt) -> tuple[int, str]:
             if meta.devices is not None and not writer.second:
                 own[writer.rank] = meta.devices
                 kind = kind or meta.device_kind or ""
-    silent = attempt.world_size - len(attempt.ranks)
-    return sum(own.values()) + max(0, silent) * own.get(attempt.zero.rank, 0), kind
+    unknown = max(0, attempt.world_size - len(own))
+    return sum(own.values()) + unknown * own.get(attempt.zero.rank, 0), kind
 
 
 def _attempt(attempt: Attempt) -> usage.Attempt:

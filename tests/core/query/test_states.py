@@ -170,8 +170,10 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def _view_of(journals: Journals, process: subprocess.Popen[bytes], started: float | None = None) -> RunView:
-    own = {"host": socket.gethostname(), "pid": process.pid}
+def _view_of(
+    journals: Journals, process: subprocess.Popen[bytes], started: float | None = None, clock: float = 0.0
+) -> RunView:
+    own = {"host": socket.gethostname(), "pid": process.pid, "clock": clock}
     journals.writer(start={**own, "pid_started": process_started(process.pid) if started is None else started})
     return open_run(journals.folder())
 
@@ -199,7 +201,13 @@ def test_another_process_with_the_same_number_is_not_taken_for_it(
     journals: Journals, sleeper: subprocess.Popen[bytes]
 ) -> None:
     """A recycled process id does not keep a dead run alive."""
-    assert _view_of(journals, sleeper, started=process_started(sleeper.pid) - 3600).state == "crashed"
+    assert _view_of(journals, sleeper, started=process_started(sleeper.pid) - 3600, clock=0.01).state == "crashed"
+
+
+def test_a_process_survives_a_jump_of_the_wall_clock(journals: Journals, sleeper: subprocess.Popen[bytes]) -> None:
+    """When the wall clock was set meanwhile, a process that was there before the journal is still the writer."""
+    started = process_started(sleeper.pid) - 3600
+    assert _view_of(journals, sleeper, started=started, clock=time.monotonic()).state == "running"
 
 
 def test_on_another_machine_the_last_line_decides(journals: Journals) -> None:
