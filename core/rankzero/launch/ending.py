@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 
@@ -45,4 +46,5 @@ def record_ending(run: Found, token: str, started: float, seconds: float, status
     code = status if status >= 0 else KILLED - status
     state = "killed" if status < 0 else "failed" if status else "finished"
     end = End(t=int(seconds * 1e6), state=state, exit_code=code, reason="the command's end, seen by rankzero run")
-    job_journal(run.folder, run.attempt, token).write_bytes(encode(start) + encode(end))
+    with contextlib.suppress(OSError):  # a full disk, a read-only mount: the report goes on
+        job_journal(run.folder, run.attempt, token).write_bytes(encode(start) + encode(end))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from rankzero.store import RunFolder, every_run, journal_name
 SLACK = 600.0
 """Seconds by which a file server's clock may be behind ours."""
 
-_CAPTURE = re.compile(rb'^\{"kind":"capture".*$', re.MULTILINE)
+_CAPTURE = b'{"kind":"capture"'
 _JOB = re.compile(r"^\d+-job-")
 
 
@@ -68,7 +69,7 @@ def find(root: Path, token: str, since: float) -> list[Found]:
     """
     found = []
     for folder in every_run(root):
-        if folder.journal.stat().st_mtime >= since - SLACK:
+        if _touched(folder) >= since - SLACK:
             starts = {path: start for path, start in _starts(folder) if f"{start.launch}.".startswith(f"{token}.")}
             if starts:
                 found.append(Found(folder, starts))
@@ -80,17 +81,27 @@ def job_journal(folder: RunFolder, attempt: int, token: str) -> Path:
     return folder.journal / journal_name(attempt, f"job-{token}")
 
 
+def _touched(folder: RunFolder) -> float:
+    """When a journal was last added to a run; 0 for a run that is being removed."""
+    try:
+        return folder.journal.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def _starts(folder: RunFolder) -> Iterator[tuple[Path, Start]]:
     for path in folder.journals():
         if not _JOB.match(path.name):
-            with path.open("rb") as file:
+            with contextlib.suppress(OSError), path.open("rb") as file:
                 start = decode_line(file.readline())
-            if isinstance(start, Start):
-                yield path, start
+                if isinstance(start, Start):
+                    yield path, start
 
 
 def _captures(path: Path) -> Iterator[Capture]:
-    for line in _CAPTURE.findall(path.read_bytes()):
-        record = decode_line(line)
-        if isinstance(record, Capture):
-            yield record
+    with path.open("rb") as file:
+        for line in file:
+            if line.startswith(_CAPTURE):
+                record = decode_line(line)
+                if isinstance(record, Capture):
+                    yield record

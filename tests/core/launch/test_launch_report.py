@@ -142,14 +142,15 @@ def test_disabled_is_silent(launcher: Launcher) -> None:
     assert not launcher.root.exists()
 
 
-def test_a_failing_report_keeps_the_status(launcher: Launcher) -> None:
-    """If the report cannot be made, the command's exit status is still what counts."""
+def test_what_cannot_be_read_is_passed_over(launcher: Launcher) -> None:
+    """Folders that are no runs and journals that cannot be read disturb neither the report nor the status."""
     garbage = launcher.root / "p" / "r" / "journal"
-    garbage.mkdir(parents=True)
-    os.mkfifo(garbage / "unrelated")
-    (garbage / "0001-r0.jsonl").mkdir()
-    done = launcher.run("sh", "-c", "exit 4", environ={"RANKZERO_STRICT": "0"})
+    (garbage / "0001-r0.jsonl").mkdir(parents=True)
+    (garbage / "0001-r1.jsonl").write_bytes(b"\0" * 100)
+    os.mkfifo(garbage / "pipe")
+    done = launcher.run("sh", "-c", "exit 4")
     assert done.returncode == 4
+    assert "nothing was recorded" in _report(done)[0]
 
 
 @pytest.mark.parametrize(
