@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -41,7 +42,7 @@ def _composite(value: Any) -> Recordable:
         return _sequence(value)
     if is_picture(value):
         return Image(value)
-    if is_array(value):
+    if is_array(value) and math.prod(value.shape) != 1:
         return Histogram(value)
     return Unsupported(
         f"a value of type {type(value).__name__} cannot be recorded; log numbers, texts, arrays, dicts of these, "

@@ -13,6 +13,7 @@ from rankzero.run.arrays import Deferred, Unsupported, hold
 from rankzero.run.scalars import scalar
 
 MOST_BINS = 512
+_DOUBLE = 8
 
 
 class Bins(NamedTuple):
@@ -130,10 +131,15 @@ def _counted_by_numpy(values: Any, bins: int, numpy: Any) -> Bins:
     if not finite.size:
         raise UsageError("a histogram needs at least one finite number")
     edges = equal_edges(float(finite.min()), float(finite.max()), bins)
-    if len(edges) == bins + 1 and bins > 1:
+    nonfinite = array.size - finite.size
+    one_bin = Bins([edges[0], edges[-1]], [float(finite.size)], nonfinite)
+    if len(edges) == len(one_bin.edges):
+        return one_bin
+    try:
         counts, exact = numpy.histogram(finite, bins=bins, range=(edges[0], edges[-1]))
-        return Bins([float(edge) for edge in exact], [float(number) for number in counts], array.size - finite.size)
-    return Bins(edges, [float(finite.size)], array.size - finite.size)
+    except ValueError:  # floats of this size in between are too few for so many bins
+        return one_bin if array.itemsize >= _DOUBLE else _counted_by_numpy(array.astype("float64"), bins, numpy)
+    return Bins([float(edge) for edge in exact], [float(number) for number in counts], nonfinite)
 
 
 def _flat(values: Any, numpy: Any) -> Any:

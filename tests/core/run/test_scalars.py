@@ -174,7 +174,23 @@ def test_classify_media_and_dicts() -> None:
     assert classify({"a": {"b": 1}, "c": "x"}) == {"a.b": 1, "c": "x"}
 
 
-@pytest.mark.parametrize("value", [None, object(), set(), [], {}, ["a"], [1, "a"], 1j, b"x", lambda: 1])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        np.complex64(1),
+        torch.zeros((), device="meta"),
+        object(),
+        set(),
+        [],
+        {},
+        ["a"],
+        [1, "a"],
+        1j,
+        b"x",
+        lambda: 1,
+    ],
+)
 def test_classify_what_cannot_be_recorded(value: Any) -> None:
     """Everything else is refused in a sentence, without an exception."""
     refused = classify(value)
