@@ -30,11 +30,11 @@ test-fast: $(VENV)/.dev
 	$(PYTEST) -q -m "not slow and not serial" -n 2 --dist loadgroup
 
 check: $(VENV)/.dev
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/pyright
-	$(BIN)/lint-imports
+	@status=0; \
+	for tool in "ruff format --check ." "ruff check ." mypy pyright lint-imports; do \
+	  echo "$$tool"; $(BIN)/$$tool || status=1; \
+	done; \
+	exit $$status
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
