@@ -25,10 +25,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from rankzero import settings
 from rankzero.errors import MissingDependencyError, guard, guarded, warn_once
+from rankzero.run.hyperparameters import plain
 from rankzero.run.init import current as current_run
 from rankzero.run.init import init
 from rankzero.run.media import Histogram
 from rankzero.run.run import Run
+from rankzero.run.secrets import scrub
 
 __all__ = [
     "Deferred",
@@ -133,7 +135,11 @@ def training_run(by: str) -> Run | None:
 
 
 def offer_config(values: dict[str, Any], source: str) -> None:
-    """Hyperparameters found before there is a run (a parsed command line); they go into its config when it is made."""
+    """Hyperparameters found before there is a run (a parsed command line); they go into its config when it is made.
+
+    What looks like a password, a token or a key is scrubbed: the user did not choose to record it.
+    """
+    values = scrub(plain(values))
     _capture.offered.append((values, source))
     if _capture.described is not None and _capture.described is current_run():
         _capture.described.config.update(values, source=source)
