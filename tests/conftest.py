@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.launchers.slurm import slurm_cluster
+
+__all__ = ["pytest_collection_modifyitems", "slurm_cluster"]
 
 for _name in [name for name in os.environ if name.startswith("RANKZERO_")]:
     del os.environ[_name]
