@@ -60,14 +60,18 @@ class Sampler:
 
 def count(matrix: Tensor) -> Tensor:
     """A histogram of each row: lowest and highest finite value, number of non-finite ones, and `BINS` counts between."""
-    good = torch.isfinite(matrix)
-    low = torch.where(good, matrix, math.inf).amin(1, keepdim=True)
-    high = torch.where(good, matrix, -math.inf).amax(1, keepdim=True)
+    if matrix.device.type == "cpu" and math.isfinite(matrix.sum().item()):
+        low, high = torch.aminmax(matrix, dim=1, keepdim=True)
+        weights = torch.ones_like(matrix)
+    else:
+        good = torch.isfinite(matrix)
+        low = torch.where(good, matrix, math.inf).amin(1, keepdim=True)
+        high = torch.where(good, matrix, -math.inf).amax(1, keepdim=True)
+        weights = good.to(matrix.dtype)
     scale = BINS / (high - low).clamp_min_(torch.finfo(matrix.dtype).tiny)
-    bins = ((matrix - low) * scale).nan_to_num_(0.0, BINS, 0.0).clamp_(0, BINS - 1).long()
-    counts = torch.zeros(len(matrix), BINS, dtype=matrix.dtype, device=matrix.device)
-    counts.scatter_add_(1, bins, good.to(matrix.dtype))
-    bad = good.logical_not_().sum(1, keepdim=True).to(matrix.dtype)
+    bins = (matrix - low).mul_(scale).nan_to_num_(0.0, BINS, 0.0).clamp_(0, BINS - 1).long()
+    counts = torch.zeros(len(matrix), BINS, dtype=matrix.dtype, device=matrix.device).scatter_add_(1, bins, weights)
+    bad = matrix.shape[1] - weights.sum(1, keepdim=True)
     return torch.cat([low, high, bad, counts], 1)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 from torch.compiler import is_dynamo_compiling
+from torch.utils.data import dataloader
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,13 +61,41 @@ def shard_type() -> type[Tensor] | None:
     return None if module is None else cast("type[Tensor] | None", getattr(module, "DTensor", None))
 
 
-def work_type() -> Any:
-    """The class of a collective under way, whose `wait` is how Python waits for other ranks; None without distributed."""
-    if not torch.distributed.is_available():
-        return None
-    return torch.distributed.Work
-
-
 def capturing(device: torch.device) -> bool:
     """Whether this thread is recording a CUDA graph, in which nothing may be read and what is launched runs again."""
     return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+
+
+class LoaderFacts(NamedTuple):
+    """What a DataLoader's iterator knows: samples per batch, by how many ranks the data is shared out, and who collates."""
+
+    batch_size: int | None
+    ranks: int | None
+    collates: bool
+
+
+def loader_iterator() -> Any:
+    """The class whose `__next__` every DataLoader's loop calls."""
+    return dataloader._BaseDataLoaderIter  # noqa: SLF001
+
+
+def loader_facts(iterator: Any) -> LoaderFacts:
+    """See `LoaderFacts`."""
+    batches = getattr(iterator, "_index_sampler", None)
+    sampler = getattr(batches, "sampler", None)
+    size, ranks = getattr(batches, "batch_size", None), getattr(sampler, "num_replicas", None)
+    collates = getattr(iterator, "_collate_fn", None) is dataloader.default_collate
+    return LoaderFacts(size if isinstance(size, int) else None, ranks if isinstance(ranks, int) else None, collates)
+
+
+def scale_of(scaler: Any) -> Tensor | None:
+    """A GradScaler's current factor, on its device; None for one that is switched off or has not scaled anything yet."""
+    scale = getattr(scaler, "_scale", None)
+    return scale if isinstance(scale, Tensor) else None
+
+
+def waits() -> list[tuple[Any, str]]:
+    """The functions in which Python waits for other ranks, beside the backward pass."""
+    if not torch.distributed.is_available():
+        return []
+    return [(torch.distributed.Work, "wait"), (torch.distributed, "_broadcast_coalesced")]

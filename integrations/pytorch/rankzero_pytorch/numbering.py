@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
+from typing import Any
+
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from rankzero.plugin import Run
 
@@ -28,10 +32,12 @@ def steps_done(optimizer: Optimizer) -> int | None:
 
 
 class Numbering:
-    """The numbers of a run's steps.
+    """Logs rows at the run's steps, of which it knows the numbers.
 
     They go on from where the optimizer's state says that it is, so that steps done again after a restart from an older
-    checkpoint get the same numbers again; otherwise from where the run is.
+    checkpoint get the same numbers again. Where it does not say, a learning rate scheduler may: one that was loaded with a
+    count and then counts every optimizer step. As that shows only after a first step, its rows are held back until the second.
+    Otherwise the numbers go on from where the run is.
 
     Args:
         run: whose steps.
@@ -42,30 +48,50 @@ class Numbering:
     def __init__(self, run: Run, *, first: int) -> None:
         self._run = run
         self._first = first
-        self._begun: tuple[int, int] | None = None
+        self._start = first
+        self._begun: int | None = None
+        self._scheduler: tuple[weakref.ref[LRScheduler], int] | None = None
+        self._held: list[tuple[dict[str, Any], int, str | None]] = []
 
-    def begin(self, optimizer: Optimizer | None, count: int, *, alike: bool = False) -> None:
+    def begin(
+        self, optimizer: Optimizer, count: int, *, alike: bool = False, scheduler: LRScheduler | None = None
+    ) -> None:
         """The first call says what comes next: the `count`-th step of this process, of this optimizer.
 
-        `alike`: every rank must find the same number, whatever rank zero alone has logged by hand.
+        `alike`: every rank must find the same number, whatever rank zero alone has logged by hand. `scheduler`: of the
+        optimizer's learning rates.
         """
         if self._begun is not None:
             return
-        done = None if optimizer is None else steps_done(optimizer)
+        self._begun = count
+        done = steps_done(optimizer)
         if done is not None:
-            start = done + self._first
-        elif alike and not self._run.resumed:
-            start = self._first
-        else:
-            start = max(self._run.step, self._first)
-        self._begun = (start, count)
-
-    def move(self, done: int) -> None:
-        """It turned out that so many steps had been done before the first."""
-        if self._begun is not None:
-            self._begun = (done + self._first, self._begun[1])
+            self._start = done + self._first
+            return
+        if not alike or self._run.resumed:
+            self._start = max(self._run.step, self._first)
+        if scheduler is not None and scheduler.last_epoch > 0:
+            self._scheduler = weakref.ref(scheduler), scheduler.last_epoch
 
     def step(self, count: int) -> int:
         """The number of this process's `count`-th step."""
-        start, first = self._begun or (self._first, count)
-        return start + count - first
+        return self._start + count - (count if self._begun is None else self._begun)
+
+    def log(self, row: dict[str, Any], count: int, ranks: str | None = None) -> None:
+        """Log a row at this process's `count`-th step; see `Run.log`."""
+        if self._scheduler is not None:
+            if count == self._begun:
+                self._held.append((row, count, ranks))
+                return
+            self._decide(*self._scheduler)
+        self._run.log(row, step=self.step(count), ranks=ranks)
+
+    def _decide(self, scheduler: weakref.ref[LRScheduler], loaded: int) -> None:
+        """The first step is over: did the scheduler count it?"""
+        found = scheduler()
+        if found is not None and found.last_epoch == loaded + 1:
+            self._start = loaded + self._first
+        self._scheduler = None
+        for row, count, ranks in self._held:
+            self._run.log(row, step=self.step(count), ranks=ranks)
+        self._held.clear()

@@ -44,14 +44,21 @@ class Sampling:
 
     Args:
         run: whose rank decides who measures: of a model that every rank holds whole, rank zero alone.
-        model: kept weakly; nothing is attached to it.
+        model: kept weakly; nothing is attached to it. Of parameters without a model, their optimizer.
         every: optimizer steps between samples; None: as many as cost little.
         suffix: of the metrics' names.
         numbering: the steps' numbers.
     """
 
     def __init__(
-        self, run: Run, model: nn.Module, wanted: Wanted, *, every: int | None, suffix: str, numbering: Numbering
+        self,
+        run: Run,
+        model: nn.Module | Optimizer,
+        wanted: Wanted,
+        *,
+        every: int | None,
+        suffix: str,
+        numbering: Numbering,
     ) -> None:
         self.run = run
         self.model = weakref.ref(model, self._forget)
@@ -161,8 +168,7 @@ class Sampling:
         def decode(numbers: Numbers) -> dict[str, Any]:
             return self._row(measured, numbers, names, count)
 
-        ranks = "all" if names.spread else None
-        self.run.log({"sample": Reading(vectors, decode)}, step=self._numbering.step(count), ranks=ranks)
+        self._numbering.log({"sample": Reading(vectors, decode)}, count, "all" if names.spread else None)
 
     def _row(self, measured: list[Gradients | Weights], numbers: Numbers, names: Names, count: int) -> dict[str, Any]:
         """The metrics of a sample; runs in the writer thread."""
@@ -193,11 +199,11 @@ class Sampling:
         if known is not None and known.groups == len(optimizer.param_groups) and known.optimizer() is optimizer:
             return known
         model = self.model()
-        named = [] if model is None else named_parameters(model)
+        named = _named(model, optimizer)
         held = {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
         found = [parameter for parameter in named if id(parameter.tensor) in held]
         if found:
-            self._lies = layout(model, [parameter.tensor for parameter in named])
+            self._lies = layout(model if isinstance(model, nn.Module) else None, [p.tensor for p in named])
             self._trained = sum(parameter.tensor.requires_grad for parameter in named)
         owned = Owned(
             weakref.ref(optimizer),
@@ -214,3 +220,12 @@ class Sampling:
         self._silent = True
         self._owned.clear()
         self._measured.clear()
+
+
+def _named(model: nn.Module | Optimizer | None, optimizer: Optimizer) -> list[Parameter]:
+    if isinstance(model, nn.Module):
+        return named_parameters(model)
+    if model is not optimizer:
+        return []
+    groups = [group["params"] for group in optimizer.param_groups]
+    return [Parameter(f"{i}.{j}", tensor) for i, group in enumerate(groups) for j, tensor in enumerate(group)]

@@ -1,0 +1,49 @@
+"""Where this package listens to PyTorch; nothing is listened to before `activate`."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import torch
+from torch import nn
+from torch.amp.grad_scaler import GradScaler
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from rankzero_pytorch.clipping import clipping
+from rankzero_pytorch.internals import loader_iterator, waits
+from rankzero_pytorch.patching import replace
+from rankzero_pytorch.steps import steps
+from rankzero_pytorch.zero_change.imports import after_import
+from rankzero_pytorch.zero_change.loop import Loop
+from rankzero_pytorch.zero_change.waits import around_wait
+from rankzero_pytorch.zero_change.zeroing import around_zero_grad
+
+TENSORBOARD = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
+
+
+def activate() -> Loop:
+    """Listen to everything a training loop does that can be heard without changing it."""
+    loop = Loop()
+    seen = loop.seen
+    steps.add(loop)
+    clipping.install()
+    replace(torch.autograd, "backward", loop.backward.around)
+    replace(Optimizer, "zero_grad", around_zero_grad(seen.losses))
+    replace(GradScaler, "scale", seen.scaling.around_scale)
+    replace(GradScaler, "step", seen.scaling.around_step)
+    replace(loader_iterator(), "__next__", seen.samples.around_next)
+    replace(DataLoader, "__iter__", seen.samples.around_iter)
+    replace(nn.Module, "train", seen.phases.around_train)
+    replace(torch, "save", seen.phases.around_save)
+    for owner, name in waits():
+        replace(owner, name, around_wait(seen.clock))
+
+    def listen_to_checkpoints(module: ModuleType) -> None:
+        replace(module, "save", seen.phases.around_save)
+        replace(module, "async_save", seen.phases.around_save)
+
+    after_import("torch.distributed.checkpoint.state_dict_saver", listen_to_checkpoints)
+    for name in TENSORBOARD:
+        after_import(name, loop.writers.install)
+    return loop

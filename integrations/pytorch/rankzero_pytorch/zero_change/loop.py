@@ -1,0 +1,57 @@
+"""A training loop that never heard of rankzero, as it shows at its optimizer steps."""
+
+from __future__ import annotations
+
+from torch.optim import Optimizer
+
+from rankzero.plugin import Run, training_run
+from rankzero_pytorch.steps import Closure
+from rankzero_pytorch.zero_change.backward import Backward
+from rankzero_pytorch.zero_change.clock import Clock
+from rankzero_pytorch.zero_change.gaps import Gaps
+from rankzero_pytorch.zero_change.losses import Losses
+from rankzero_pytorch.zero_change.phases import Phases
+from rankzero_pytorch.zero_change.recording import NAME, Recording
+from rankzero_pytorch.zero_change.samples import Samples
+from rankzero_pytorch.zero_change.scaling import Scaling
+from rankzero_pytorch.zero_change.seen import Seen
+from rankzero_pytorch.zero_change.summary_writer import Writers
+
+
+class Loop:
+    """Listens to optimizer steps; there is a run from the first one on, and it is told what was seen since the last.
+
+    A process that never steps an optimizer (a launcher's agent, a data worker, an evaluation) never has a run.
+    """
+
+    def __init__(self) -> None:
+        clock, gaps, losses = Clock(), Gaps(), Losses()
+        phases = Phases(clock, gaps)
+        self.backward = Backward(losses, clock, gaps, phases)
+        self.writers = Writers()
+        self.seen = Seen(clock, gaps, losses, phases, Samples(clock), Scaling(losses))
+        self._run: Run | None = None
+        self._recording: Recording | None = None
+
+    def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
+        """Make sure of the run; see `rankzero_pytorch.steps.Listener`."""
+        self.seen.phases.training()
+        run = training_run(NAME)
+        if run is not self._run:
+            self._change_run(run)
+        return None if self._recording is None else self._recording.before_step(optimizer, closure, count)
+
+    def after_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> None:
+        """Record the step."""
+        if self._recording is None:
+            self.seen.losses.drop()
+        else:
+            self._recording.after_step(optimizer, closure, count)
+
+    def _change_run(self, run: Run | None) -> None:
+        self._run = run
+        recorded = None if run is None or run.disabled else run
+        self.seen.phases.attach(recorded)
+        self.seen.clock.forget()
+        self.writers.attach(recorded)
+        self._recording = None if recorded is None else Recording(recorded, self.seen)

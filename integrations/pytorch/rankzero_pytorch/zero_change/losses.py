@@ -1,0 +1,94 @@
+"""The loss a program trains on: the numbers on which it calls `backward`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from rankzero.plugin import report
+from rankzero_pytorch.internals import shard_type
+
+
+class Losses:
+    """Collects the scalars of backward passes until an optimizer steps.
+
+    The loss of a step is their sum: what the gradient, which accumulates as well, is the gradient of. A program that divides
+    each micro-batch's loss by their number gets the mean it means, and one that does not gets the sum it trains on. A
+    GradScaler's factor is left out.
+
+    Attributes:
+        backwards: how many backward passes there were, the program's micro-steps.
+        inside: a closure is being called by an optimizer, whose result is the loss.
+    """
+
+    def __init__(self) -> None:
+        self.backwards = 0
+        self.inside = False
+        self._values: list[float | Tensor] = []
+        self._zeroed: dict[int, int] = {}
+        self._scaled: tuple[Tensor, Tensor] | None = None
+
+    def see(self, tensors: Any, gradients: Any) -> None:
+        """`backward` is called on these."""
+        self.backwards += 1
+        scaled, self._scaled = self._scaled, None
+        if self.inside:
+            return
+        given: Sequence[Any] = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+        weights = gradients if isinstance(gradients, (tuple, list)) else (gradients,)
+        if any(weight is not None for weight in weights):
+            report("loss", "seen", "pytorch", "backward was called with a gradient, not on a scalar loss")
+            return
+        for tensor in given:
+            value = scalar(scaled[1] if scaled is not None and scaled[0] is tensor else tensor)
+            if value is not None:
+                self._values.append(value)
+
+    def scaled(self, result: Tensor, loss: Tensor) -> None:
+        """A GradScaler made `result` of `loss`."""
+        self._scaled = result, loss
+
+    def zeroed(self, optimizer: Optimizer) -> None:
+        """The optimizer's gradients start anew, and so does its loss: nothing came of what was before."""
+        if self._values:
+            self._zeroed[id(optimizer)] = len(self._values)
+
+    def take(self, optimizer: Optimizer) -> float | Tensor | None:
+        """The loss that led to the step of this optimizer; None if no scalar was seen."""
+        values = self._values
+        if not values:
+            return None
+        start = self._zeroed.get(id(optimizer), 0)
+        self.drop()
+        if start >= len(values):
+            return None
+        total = values[start]
+        for value in values[start + 1 :]:
+            total = total + value
+        return total
+
+    def drop(self) -> None:
+        """Nothing came of the passes so far."""
+        self._values = []
+        if self._zeroed:
+            self._zeroed = {}
+
+
+def scalar(value: Any) -> float | Tensor | None:
+    """A loss as a number, on an accelerator as a copy there; None for what is no scalar."""
+    if not isinstance(value, Tensor):
+        return float(value) if isinstance(value, int | float) else None
+    if value.numel() != 1 or value.is_complex():
+        return None
+    shard = shard_type()
+    if shard is not None and isinstance(value, shard):
+        whole: Any = value.detach()
+        if not all(placement.is_replicate() for placement in whole.placements):
+            return None
+        value = whole.to_local()
+    if value.device.type == "cpu":
+        return float(value.item())
+    return value.detach().reshape(()).clone()

@@ -1,0 +1,91 @@
+"""What a program's data loaders deliver: how long it waits for them, and how many samples come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import perf_counter
+from typing import Any
+
+from rankzero.plugin import guarded
+from rankzero_pytorch.internals import LoaderFacts, loader_facts
+from rankzero_pytorch.zero_change.clock import Clock
+
+
+class Samples:
+    """Counts this rank's training samples.
+
+    Attributes:
+        total: so far, of this rank.
+        ranks: by how many ranks the data is shared out, if the loader's sampler says so (DistributedSampler does).
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.total = 0
+        self.ranks: int | None = None
+        self._clock = clock
+        self._taken = 0
+        self._iterator: Any = None
+        self._facts = LoaderFacts(None, None, collates=True)
+        self._nested = False
+
+    def take(self) -> int:
+        """Samples since the last call."""
+        new, self._taken = self.total - self._taken, self.total
+        return new
+
+    def around_next(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For the `__next__` of a DataLoader's iterator."""
+        count = guarded("counting samples")(self._count)
+
+        def __next__(iterator: Any) -> Any:  # noqa: N807 - what it replaces
+            if self._nested:
+                return original(iterator)
+            self._nested = True
+            began = perf_counter()
+            try:
+                batch = original(iterator)
+            finally:
+                self._nested = False
+                self._clock.add_input(perf_counter() - began)
+            count(iterator, batch)
+            return batch
+
+        return __next__
+
+    def around_iter(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For the `__iter__` of a DataLoader, which starts its workers."""
+
+        def __iter__(loader: Any) -> Any:  # noqa: N807 - what it replaces
+            began = perf_counter()
+            try:
+                return original(loader)
+            finally:
+                self._clock.add_input(perf_counter() - began)
+
+        return __iter__
+
+    def _count(self, iterator: Any, batch: Any) -> None:
+        if self._clock.away:
+            return
+        if iterator is not self._iterator:
+            self._iterator, self._facts = iterator, loader_facts(iterator)
+            self.ranks = self._facts.ranks or self.ranks
+        self.total += batch_size(batch, self._facts)
+
+
+def batch_size(batch: Any, facts: LoaderFacts) -> int:
+    """How many samples are in a batch: the length of its first tensor, unless it is a plain list of that many samples."""
+    if not facts.collates and isinstance(batch, (list, tuple)) and len(batch) == facts.batch_size:
+        return len(batch)
+    first = batch
+    for _ in range(4):
+        if isinstance(first, Mapping):
+            first = next(iter(first.values()), None)
+        elif isinstance(first, (list, tuple)) and first:
+            first = first[0]
+        else:
+            break
+    shape = getattr(first, "shape", None)
+    if shape:
+        return int(shape[0])
+    return facts.batch_size or 0

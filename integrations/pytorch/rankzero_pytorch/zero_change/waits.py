@@ -1,0 +1,29 @@
+"""Time spent waiting for other ranks in collectives that the program, or what it uses, calls itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from torch.compiler import is_dynamo_compiling
+
+from rankzero_pytorch.zero_change.clock import Clock
+
+
+def around_wait(clock: Clock) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """For functions that return when other ranks have come as far."""
+
+    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+        def wait(*args: Any, **kwargs: Any) -> Any:
+            if is_dynamo_compiling():
+                return original(*args, **kwargs)
+            began = perf_counter()
+            try:
+                return original(*args, **kwargs)
+            finally:
+                clock.add_wait(perf_counter() - began)
+
+        return wait
+
+    return around

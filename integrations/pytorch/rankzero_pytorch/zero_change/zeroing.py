@@ -1,0 +1,26 @@
+"""Gradients set to zero: whatever loss came before leads to no step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch.compiler import is_dynamo_compiling
+
+from rankzero.plugin import guarded
+from rankzero_pytorch.zero_change.losses import Losses
+
+
+def around_zero_grad(losses: Losses) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """For `Optimizer.zero_grad`."""
+    zeroed = guarded("noticing that gradients are set to zero")(losses.zeroed)
+
+    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+        def zero_grad(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+            if not is_dynamo_compiling():
+                zeroed(optimizer)
+            return original(optimizer, *args, **kwargs)
+
+        return zero_grad
+
+    return around
