@@ -77,9 +77,8 @@ def panel(view: RunView, key: str, width: int, height: int = HEIGHT) -> Renderab
     title = Text(key, "bold", no_wrap=True, overflow="ellipsis")
     title.append(f"  {words.number(metric.last)}", "bold green")
     lines = braille(x, y, max(8, width - LABEL), height)
-    finite_y = [value for value in y if math.isfinite(value)]
     labels = [""] * height
-    if finite_y:
+    if finite_y := _finite(y):
         labels[0], labels[-1] = words.number(max(finite_y)), words.number(min(finite_y))
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(width=LABEL - 1, justify="right", style="dim", no_wrap=True)
@@ -101,8 +100,12 @@ def mean_by_step(steps: Sequence[int], values: Sequence[float]) -> tuple[list[fl
     return list(map(float, sums)), [total / count for total, count in sums.values()]
 
 
+def _finite(values: Sequence[float]) -> Sequence[float]:
+    return values if math.isfinite(sum(values)) else [value for value in values if math.isfinite(value)]
+
+
 def _foot(x: Sequence[float], name: str, width: int) -> Text:
-    finite = [value for value in x if math.isfinite(value)]
+    finite = _finite(x)
     if not finite:
         return Text()
     left, right = words.number(min(finite)), words.number(max(finite))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rankzero.cli.options import Dir, Json, Project, root
 
@@ -16,39 +16,37 @@ def ls(project: Project = None, as_json: Json = False, folder: Dir = None) -> No
     from rankzero.query import all_runs, listing
 
     place = root(folder)
-    views = all_runs(place, project)
+    views = all_runs(place, project, whole=as_json)
     if as_json:
         terminal.print_json([listing(view) for view in views])
     elif views:
-        terminal.console().print(runs_table(views))
+        _print(views)
     else:
         terminal.console(stderr=True).print(f"no runs under {place}; name another folder with --dir or RANKZERO_DIR")
 
 
-def runs_table(views: list[RunView]) -> Any:
-    """Runs as a table; only their records are read, not their metrics."""
-    from rich.text import Text
-
+def _print(views: list[RunView]) -> None:
+    """One line a run; only their records were read, not their metrics."""
     from rankzero.cli import terminal, words
 
-    made = terminal.table(
-        "state", "project", "id", "name", "created", "lasted", "ranks", "attempts", "exit", numbers=("lasted", "exit")
-    )
+    names = ("state", "project", "id", "name", "created", "lasted", "ranks", "attempts", "exit")
+    lines = []
     for view in views:
         attempt = view.last_attempt
-        nodes = f" on {attempt.nodes} nodes" if attempt.nodes > 1 else ""
-        made.add_row(
-            Text(f"● {view.state}", terminal.STATES[view.state]),
-            view.project,
-            view.id,
-            view.name,
-            words.ago(view.created),
-            words.duration(sum(lasted(view))),
-            f"{attempt.world_size}{nodes}",
-            str(len(view.attempts)),
-            "" if view.exit_code is None else str(view.exit_code),
+        lines.append(
+            (
+                f"● {view.state}",
+                view.project,
+                view.id,
+                view.name,
+                words.ago(view.created),
+                words.duration(sum(lasted(view))),
+                f"{attempt.world_size} on {attempt.nodes} nodes" if attempt.nodes > 1 else str(attempt.world_size),
+                str(len(view.attempts)),
+                "" if view.exit_code is None else str(view.exit_code),
+            )
         )
-    return made
+    terminal.print_lines(names, lines, [terminal.STATES[view.state] for view in views])
 
 
 def lasted(view: RunView) -> list[float]:

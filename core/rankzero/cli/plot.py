@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+import operator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -39,22 +41,22 @@ def braille(x: Sequence[float], y: Sequence[float], width: int, height: int) -> 
         width: characters of a line.
         height: lines.
     """
-    points = sorted((px, py) for px, py in zip(x, y, strict=True) if math.isfinite(px) and math.isfinite(py))
     canvas = _Canvas(width, height)
-    if not points:
+    x, y = _in_order(x, y)
+    if not x:
         return canvas.lines()
-    across = _scale(points[0][0], points[-1][0], width * 2 - 1)
-    up = _scale(min(py for _, py in points), max(py for _, py in points), height * 4 - 1)
-    columns: dict[int, list[int]] = {}
-    for px, py in points:
-        row = height * 4 - 1 - round((py - up[0]) * up[1] + up[2])
-        columns.setdefault(round((px - across[0]) * across[1]), []).append(row)
+    rows = height * 4 - 1
+    low, factor, offset = _scale(min(y), max(y), rows)
+
+    def row(value: float) -> int:
+        return rows - round((value - low) * factor + offset)
+
     before: tuple[int, int] | None = None
-    for column, rows in columns.items():
+    for column, part in _columns(x, y, width * 2):
         if before is not None:
-            _join(canvas, before, (column, rows[0]))
-        canvas.column(column, min(rows), max(rows))
-        before = (column, rows[-1])
+            _join(canvas, before, (column, row(part[0])))
+        canvas.column(column, row(max(part)), row(min(part)))
+        before = (column, row(part[-1]))
     return canvas.lines()
 
 
@@ -88,6 +90,27 @@ def shares(parts: Sequence[float], width: int) -> list[int]:
         done += part
         edges.append(round(done / total * width))
     return [b - a for a, b in itertools.pairwise(edges)]
+
+
+def _in_order(x: Sequence[float], y: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    """The points that are finite, in order of x."""
+    if math.isfinite(sum(x)) and math.isfinite(sum(y)) and not any(map(operator.gt, x, itertools.islice(x, 1, None))):
+        return x, y
+    points = sorted((px, py) for px, py in zip(x, y, strict=True) if math.isfinite(px) and math.isfinite(py))
+    return [px for px, _ in points], [py for _, py in points]
+
+
+def _columns(x: Sequence[float], y: Sequence[float], count: int) -> Iterator[tuple[int, Sequence[float]]]:
+    """The values that fall into each of `count` columns, empty ones left out."""
+    low, factor, _ = _scale(x[0], x[-1], count - 1)
+    start = 0
+    for column in range(count):
+        end = len(x) if not factor else bisect_left(x, low + (column + 0.5) / factor, lo=start)
+        if column == count - 1:
+            end = len(x)
+        if end > start:
+            yield column, y[start:end]
+        start = end
 
 
 def _scale(low: float, high: float, size: int) -> tuple[float, float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,6 +43,24 @@ def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
     for name in columns:
         made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
     return made
+
+
+def print_lines(names: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str]) -> None:
+    """Print a table of one line a row, the first cell in the row's colour; made for thousands of rows."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    widths = [max(map(cell_len, column)) for column in zip(names, *rows, strict=True)]
+
+    def padded(cells: Sequence[str]) -> list[str]:
+        return [cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)]
+
+    printer = console()
+    printer.print(Text("   ".join(padded(names)).rstrip(), "bold", no_wrap=True, overflow="ellipsis"))
+    for row, colour in zip(rows, colours, strict=True):
+        first, *rest = padded(row)
+        text = Text(no_wrap=True, overflow="ellipsis").append(first, colour).append("   " + "   ".join(rest).rstrip())
+        printer.print(text)
 
 
 def print_json(document: Any) -> None:

@@ -49,7 +49,7 @@ def usage(
 
     place = root(folder)
     table, budget = _prices(prices)
-    views = all_runs(place, project)
+    views = all_runs(place, project, whole=True)
     pairs = [(key, run, used) for view in views for key, run, used in _shares(view, by)]
     groups = grouped((key, used) for key, _, used in pairs)
     runs = {key: len({run for own, run, _ in pairs if own == key}) for key in groups}

@@ -6,7 +6,7 @@ A torn last line, a tail of zeros and lines of garbage are passed over; everythi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -25,6 +25,7 @@ CHUNK = 1 << 20
 """Bytes decoded at once."""
 
 _TAIL = 1 << 16
+_LAST_LINES = 16
 _PADDING = b"\0 \t\r"
 _HEAVY = re.compile(rb'\{"kind":"(?:columns|histogram|media|text|capture)"')
 _decoder: msgspec.json.Decoder[list[int | float | str | bool | None] | Record] = msgspec.json.Decoder(
@@ -119,13 +120,14 @@ def read_records(path: Path) -> tuple[list[Record], int]:
             if entry is not None and not isinstance(entry, list):
                 found.append(entry)
         at = data.find(b"\n{", at) + 1 or len(data)
-    return found, last_time(data[-_TAIL:])
+    lines = data[-_TAIL:].split(b"\n")
+    return found, last_time(lines[-_LAST_LINES:]) or last_time(lines)
 
 
-def last_time(lines: bytes) -> int:
+def last_time(lines: Iterable[bytes]) -> int:
     """The latest time that any of these lines carries, in microseconds; 0 if none does."""
     latest = 0
-    for line in lines.split(b"\n"):
+    for line in lines:
         entry = decode_line(line.strip(_PADDING))
         if entry is not None:
             latest = max(latest, time_of(entry))

@@ -30,9 +30,11 @@ def open_run(folder: RunFolder) -> RunView:
     return view
 
 
-def all_runs(root: Path, project: str | None = None) -> list[RunView]:
-    """All runs under a root, or one project's, the one created last first."""
+def all_runs(root: Path, project: str | None = None, *, whole: bool = False) -> list[RunView]:
+    """All runs under a root, or one project's, the one created last first; `whole`: their metrics will be needed."""
     views = [RunView(folder) for folder in every_run(root, project)]
+    if whole:
+        views = [view.load() for view in views]
     return sorted((view for view in views if view.writers), key=lambda view: (-view.created, view.project, view.id))
 
 

@@ -12,10 +12,13 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from rankzero.query.table import Table
 from rankzero.query.writer import Writer
+
+_MICRO = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +98,11 @@ def series(key: str, parts: Sequence[Part], *, superseded: bool = False) -> Seri
     steps, values, times = array("q"), array("d"), array("d")
     ranks, attempts = array("q"), array("q")
     for part in kept:
-        base, size = part.writer.start.wall, len(part.steps)
+        size = len(part.steps)
         attempt, rank = part.identity
         steps.extend(part.steps)
         values.extend(part.values)
-        times.extend(array("d", [base + t / 1e6 for t in part.times]))
+        times.extend(map(part.writer.start.wall.__add__, map(_MICRO.__rtruediv__, part.times)))
         ranks.extend(array("q", [rank]) * size)
         attempts.extend(array("q", [attempt]) * size)
     columns: tuple[Any, ...] = (steps, values, times, ranks, attempts)
@@ -178,9 +181,9 @@ def _mean(parts: Sequence[array[float]]) -> float | None:
     if not count:
         return None
     try:
-        return math.fsum(value for part in parts for value in part) / count
+        return math.fsum(chain.from_iterable(parts)) / count
     except OverflowError:
-        return math.fsum(value / count for part in parts for value in part)
+        return math.fsum(value / count for value in chain.from_iterable(parts))
 
 
 def _first(parts: Sequence[Part]) -> tuple[int, float]:

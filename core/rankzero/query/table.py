@@ -64,7 +64,9 @@ def _doubles(values: Sequence[Any]) -> array[float]:
 def _double(value: Any) -> float:
     if isinstance(value, str):
         return _SPELLED.get(value, math.nan)
+    if value is None:
+        return math.nan
     try:
-        return math.nan if value is None else float(value)
+        return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf

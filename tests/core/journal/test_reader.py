@@ -187,7 +187,8 @@ def test_records_alone(tmp_path: Path) -> None:
 
 def test_last_time_is_the_latest_of_any_line() -> None:
     """Rows, beats and records all tell the time; other lines do not."""
-    assert last_time(b'[0,1,20,1.0]\n["h",30,1.0,null]\n{"kind":"event","t":25,"event":"x"}\n[0,99]\n\0\0') == 30
+    lines = [b"[0,1,20,1.0]", b'["h",30,1.0,null]', b'{"kind":"event","t":25,"event":"x"}', b"[0,99]", b"\0\0"]
+    assert last_time(lines) == 30
 
 
 def test_a_million_rows_in_seconds(tmp_path: Path) -> None:
