@@ -158,14 +158,15 @@ def slurm_step(evidence: Evidence) -> Launch | None:
 
 def by_hand(evidence: Evidence) -> Launch | None:
     """RANK and WORLD_SIZE, set by Kubeflow in a pod or by anybody's script; a script may only repeat a launcher's."""
-    where = _usual_place(evidence)
+    is_pod = evidence.has("KUBERNETES_SERVICE_HOST")
+    where = _usual_place(evidence, local_world_size=1 if is_pod and not evidence.has("LOCAL_RANK") else None)
     if where is None or where.world_size == 1:
         return None
     for launcher in (horovod, jsrun, openmpi, mvapich, hydra, slurm_step):
         said = launcher(evidence)
         if said and (said.place.rank, said.place.world_size) == (where.rank, where.world_size):
             return said
-    name = "kubeflow" if evidence.has("KUBERNETES_SERVICE_HOST") else "environment"
+    name = "kubeflow" if is_pod else "environment"
     return Launch(name, where, of_address(evidence, _master(evidence), world=where.world_size), is_weak=True)
 
 
@@ -239,12 +240,12 @@ def launched(evidence: Evidence) -> Launch | None:
     return next((launch for launcher in LAUNCHERS if (launch := launcher(evidence))), None)
 
 
-def _usual_place(evidence: Evidence) -> Place | None:
+def _usual_place(evidence: Evidence, *, local_world_size: int | None = None) -> Place | None:
     return place(
         evidence.number("RANK"),
         evidence.number("WORLD_SIZE"),
         local_rank=evidence.number("LOCAL_RANK"),
-        local_world_size=evidence.number("LOCAL_WORLD_SIZE"),
+        local_world_size=local_world_size or evidence.number("LOCAL_WORLD_SIZE"),
         node=evidence.number("NODE_RANK", "GROUP_RANK"),
     )
 

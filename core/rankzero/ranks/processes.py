@@ -46,13 +46,13 @@ def command(pid: int) -> tuple[str, ...]:
 
 
 def ancestor(pid: int, markers: Sequence[str]) -> int:
-    """The nearest ancestor with one of the markers in its command line; 0 if there is none."""
+    """The nearest ancestor with a word in its command line that ends in one of the markers; 0 if there is none."""
     for _ in range(_GENERATIONS):
         pid = parent(pid)
         if pid <= 1:
             return 0
         words = command(pid)
-        if any(marker in word for word in words for marker in markers):
+        if any(word.endswith(marker) for word in words for marker in markers):
             return pid
     return 0
 
