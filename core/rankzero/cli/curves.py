@@ -24,7 +24,10 @@ NARROWEST, WIDEST = 36, 60
 LABEL = 12
 """Characters left of a plot that hold the ends of its scale."""
 
-_BEHIND = ("grad/", "weight/", "update/", "time/", "throughput/", "optim/")
+_BEHIND = ("loss", "grad/norm", "optim/lr", "throughput/", "grad/", "optim/", "weight/", "update/", "time/")
+"""Our own metrics in the order in which a training is usually judged; the user's own come before them."""
+
+_NEVER = ("progress/", "system/", "time/")
 
 
 def section(view: RunView, width: int) -> RenderableType | None:
@@ -50,19 +53,21 @@ def choose(view: RunView) -> tuple[list[str], list[str]]:
     drawable = [
         key
         for key, metric in view.metrics.items()
-        if metric.scope == "global" and metric.count > 1 and metric.min is not None and key not in hidden
+        if metric.count > 1 and metric.min is not None and key not in hidden and not key.startswith(_NEVER)
     ]
     axes = {view.define(key).step_metric for key in drawable}
-    ranked = sorted((key for key in drawable if key not in axes), key=_order)
+    ranked = sorted((key for key in drawable if key not in axes), key=lambda key: _order(view, key))
     named = [key for key in (*view.keys, *view.media) if key not in hidden]
     others = [key for key in named if key not in ranked[:MOST_CURVES]]
     return ranked[:MOST_CURVES], others
 
 
-def _order(key: str) -> tuple[int, int]:
-    """The user's own metrics before ours, ours as a training is usually judged, single parameters last."""
+def _order(view: RunView, key: str) -> tuple[bool, bool, int, bool]:
+    """What comes first: what changes, what is no single parameter's, the user's own metrics, losses."""
+    metric = view.metrics[key]
     ours = next((place for place, prefix in enumerate(_BEHIND) if key.startswith(prefix)), -1)
-    return (1 + ours + 10 * (ours >= 0 and key.count("/") > 1), 0 if "loss" in key else 1)
+    single = ours >= 0 and key.count("/") > 1
+    return metric.min == metric.max, single, ours, "loss" not in key
 
 
 def panel(view: RunView, key: str, width: int, height: int = HEIGHT) -> RenderableType:
@@ -83,11 +88,10 @@ def panel(view: RunView, key: str, width: int, height: int = HEIGHT) -> Renderab
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(width=LABEL - 1, justify="right", style="dim", no_wrap=True)
     grid.add_column(no_wrap=True)
-    grid.add_row("", title)
     for label, line in zip(labels, lines, strict=True):
         grid.add_row(label, Text(line, "green"))
     grid.add_row("", _foot(x, "step" if axis is None else axis[0], max(8, width - LABEL)))
-    return grid
+    return Group(Padding(title, (0, 0, 0, 2)), grid)
 
 
 def mean_by_step(steps: Sequence[int], values: Sequence[float]) -> tuple[list[float], list[float]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_VALUES = 30
 """Config or summary values shown; the rest is counted."""
 
-LONGEST_VALUE = 40
+LONGEST_VALUE = 28
 TRACEBACK_LINES = 30
 
 
@@ -134,8 +134,7 @@ def _values(values: Mapping[str, Any], width: int) -> RenderableType | None:
     if not values:
         return None
     shown = [(name, _short(value)) for name, value in list(values.items())[:MOST_VALUES]]
-    cell = max(len(name) + len(value) for name, value in shown) + 5
-    columns = max(1, min(4, (width - 2) // cell))
+    columns = next((count for count in range(min(4, len(shown)), 1, -1) if _fits(shown, count, width)), 1)
     rows = -(-len(shown) // columns)
     made = Table.grid(padding=(0, 2))
     for row in range(rows):
@@ -145,6 +144,13 @@ def _values(values: Mapping[str, Any], width: int) -> RenderableType | None:
         made.add_row(*cells)
     left = len(values) - len(shown)
     return Group(made, Text(f"  and {left} more: --json shows all", "dim")) if left else made
+
+
+def _fits(shown: list[tuple[str, str]], columns: int, width: int) -> bool:
+    """Whether names and values fit into a width in so many columns."""
+    rows = -(-len(shown) // columns)
+    parts = [shown[start : start + rows] for start in range(0, len(shown), rows)]
+    return sum(max(len(n) for n, _ in part) + max(len(v) for _, v in part) + 6 for part in parts) <= width
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:

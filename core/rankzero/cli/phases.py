@@ -27,14 +27,15 @@ def bar(phases: Mapping[str, float], width: int) -> RenderableType:
     """Phases in seconds as one bar of `width` characters with its legend."""
     present = {name: spent for name, spent in phases.items() if spent > 0}
     total = sum(present.values())
-    line, legend = Text(), Text()
+    line, legend = Text(), [Text()]
     for (name, spent), cells in zip(present.items(), shares(list(present.values()), width), strict=True):
         sign, colour = LOOKS.get(name, ("?", "default"))
         line.append(sign * cells, colour)
-        legend.append("   " if legend else "")
-        legend.append(sign, colour)
-        legend.append(f" {name} {words.seconds(spent)} ({spent / total:.0%})")
-    return Group(line, legend)
+        entry = Text(sign, colour).append(f" {name} {words.seconds(spent)} ({spent / total:.0%})   ", "default")
+        if legend[-1].cell_len + entry.cell_len > width + 3:
+            legend.append(Text())
+        legend[-1].append_text(entry)
+    return Group(line, *legend)
 
 
 def share(phases: Mapping[str, float], name: str) -> float:
