@@ -28,9 +28,8 @@ TRACEBACK_LINES = 30
 def header(view: RunView, width: int) -> RenderableType:
     """Name, state, when, on what, and where it lies."""
     attempt = view.last_attempt
-    title = Text(f"● {view.state}", f"bold {terminal.STATES[view.state]}")
-    title.append(f"   {view.name}", "bold default")
-    title.append(f"   {view.project}/{view.id}", "dim")
+    state = f"● {view.state}", f"bold {terminal.STATES[view.state]}"
+    title = Text.assemble(state, (f"   {view.name}", "bold"), (f"   {view.project}/{view.id}", "dim"))
     end = time.time() if view.ended is None else view.ended
     ranks = words.count(attempt.world_size, "rank")
     facts = [
@@ -44,7 +43,8 @@ def header(view: RunView, width: int) -> RenderableType:
     names = ("user", "group", "job_type", "notes")
     facts += [f"{name.replace('_', ' ')} {view.meta[name]}" for name in names if view.meta.get(name)]
     facts += [f"#{tag}" for tag in view.meta.get("tags") or []]
-    lines = [title, Text("  " + " · ".join(facts)), Text(f"  {view.folder.path}", "dim")]
+    parts = [Text(fact if fact == facts[-1] else f"{fact} · ") for fact in facts]
+    lines = [title, *terminal.flow(parts, width), Text(f"  {view.folder.path}", "dim")]
     command = view.environment.get("command")
     if command:
         text = " ".join(map(str, command)) if isinstance(command, list) else str(command)
@@ -89,10 +89,11 @@ def usage(view: RunView, width: int) -> RenderableType:
         kinds = ", ".join(filter(None, used.device_kinds))
         facts.append(f"devices {words.duration(used.device_s)}" + (f" ({kinds})" if kinds else ""))
     facts.append(f"processes {words.duration(used.process_s)}")
-    text = Text("  " + " · ".join(facts))
+    parts = [Text(fact if fact == facts[-1] else f"{fact} · ") for fact in facts]
     if view.last_attempt.world_size > 1:
-        text.append(f"   one run per process would have counted {words.duration(used.per_process_s)}", "dim")
-    return Group(text, Padding(phases.bar(used.phases, width - 4), (0, 0, 0, 2)))
+        counted = words.duration(used.per_process_s)
+        parts.append(Text(f"   one run per process would have counted {counted}", "dim"))
+    return Group(*terminal.flow(parts, width), Padding(phases.bar(used.phases, width - 4), (0, 0, 0, 2)))
 
 
 def failure(view: RunView, width: int) -> RenderableType | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from rankzero.cli import words
+from rankzero.cli import terminal, words
 from rankzero.cli.plot import shares
 
 LOOKS = {
@@ -27,15 +27,12 @@ def bar(phases: Mapping[str, float], width: int) -> RenderableType:
     """Phases in seconds as one bar of `width` characters with its legend."""
     present = {name: spent for name, spent in phases.items() if spent > 0}
     total = sum(present.values())
-    line, legend = Text(), [Text()]
+    line, legend = Text(), []
     for (name, spent), cells in zip(present.items(), shares(list(present.values()), width), strict=True):
         sign, colour = LOOKS.get(name, ("?", "default"))
         line.append(sign * cells, colour)
-        entry = Text(sign, colour).append(f" {name} {words.seconds(spent)} ({spent / total:.0%})   ", "default")
-        if legend[-1].cell_len + entry.cell_len > width + 3:
-            legend.append(Text())
-        legend[-1].append_text(entry)
-    return Group(line, *legend)
+        legend.append(Text.assemble((sign, colour), f" {name} {words.seconds(spent)} ({spent / total:.0%})   "))
+    return Group(line, *terminal.flow(legend, width, indent=0))
 
 
 def share(phases: Mapping[str, float], name: str) -> float:

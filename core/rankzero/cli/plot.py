@@ -46,10 +46,10 @@ def braille(x: Sequence[float], y: Sequence[float], width: int, height: int) -> 
     if not x:
         return canvas.lines()
     rows = height * 4 - 1
-    low, factor, offset = _scale(min(y), max(y), rows)
+    low, high = min(y), max(y)
 
     def row(value: float) -> int:
-        return rows - round((value - low) * factor + offset)
+        return rows - round(_share(value, low, high) * rows)
 
     before: tuple[int, int] | None = None
     for column, part in _columns(x, y, width * 2):
@@ -76,8 +76,8 @@ def sparkline(values: Sequence[float], width: int, low: float | None = None, hig
     if not finite:
         return ""
     most = len(BLOCKS) - 1
-    bottom, factor, offset = _scale(min(finite) if low is None else low, max(finite) if high is None else high, most)
-    return "".join(BLOCKS[max(0, min(most, round((value - bottom) * factor + offset)))] for value in finite)
+    bottom, top = min(finite) if low is None else low, max(finite) if high is None else high
+    return "".join(BLOCKS[max(0, min(most, round(_share(value, bottom, top) * most)))] for value in finite)
 
 
 def shares(parts: Sequence[float], width: int) -> list[int]:
@@ -102,23 +102,20 @@ def _in_order(x: Sequence[float], y: Sequence[float]) -> tuple[Sequence[float], 
 
 def _columns(x: Sequence[float], y: Sequence[float], count: int) -> Iterator[tuple[int, Sequence[float]]]:
     """The values that fall into each of `count` columns, empty ones left out."""
-    low, factor, _ = _scale(x[0], x[-1], count - 1)
+    span = x[-1] - x[0]
     start = 0
     for column in range(count):
-        end = len(x) if not factor else bisect_left(x, low + (column + 0.5) / factor, lo=start)
-        if column == count - 1:
-            end = len(x)
+        right = x[0] + (column + 0.5) / (count - 1) * span
+        end = bisect_left(x, right, lo=start) if span and column < count - 1 else len(x)
         if end > start:
             yield column, y[start:end]
         start = end
 
 
-def _scale(low: float, high: float, size: int) -> tuple[float, float, float]:
-    """Origin, factor and offset that lay [low, high] on 0..size; a single value lies in the middle."""
+def _share(value: float, low: float, high: float) -> float:
+    """Where a value lies between two others, from 0 to 1; in the middle if they are the same or too far apart to tell."""
     span = high - low
-    if span == 0 or not math.isfinite(span):
-        return low, 0.0, size / 2
-    return low, size / span, 0.0
+    return 0.5 if span == 0 or not math.isfinite(span) else (value - low) / span
 
 
 def _join(canvas: _Canvas, start: tuple[int, int], end: tuple[int, int]) -> None:

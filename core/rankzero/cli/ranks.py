@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_RANKS = 32
 BAR = 24
+OTHER_COLUMNS = 76
+"""About how many characters stand left of the bars."""
 
 
 def section(view: RunView, width: int) -> RenderableType | None:
@@ -29,7 +31,7 @@ def section(view: RunView, width: int) -> RenderableType | None:
     named = None if slowest is None else slowest.rank
     shown = ranks[:MOST_RANKS]
     made = terminal.table(
-        "rank", "host", "state", "step", "busy", "input", "last step", "time per step",
+        "rank", "host", "state", "step", "busy", "input", "last step", "busy or waiting",
         numbers=("rank", "step", "busy", "input", "last step"),
     )  # fmt: skip
     longest = max((rank.step_time or 0.0 for rank in ranks), default=0.0)
@@ -42,23 +44,23 @@ def section(view: RunView, width: int) -> RenderableType | None:
             words.seconds(rank.busy_time),
             words.seconds(rank.input_wait),
             "-" if rank.last_step is None else str(rank.last_step),
-            _bar(rank, longest, slowest=rank.rank == named),
+            _bar(rank, longest, max(8, min(BAR, width - OTHER_COLUMNS)), slowest=rank.rank == named),
         )
     lines: list[RenderableType] = [Padding(made, (0, 0, 0, 2))]
     if len(ranks) > len(shown):
         lines.append(Text(f"  and {len(ranks) - len(shown)} more: --json shows all", "dim"))
     if slowest is not None:
-        lines.append(Text(f"  {_sentence(slowest)}", "bold red"))
+        lines.append(Padding(Text(_sentence(slowest), "bold red"), (0, 0, 0, 2)))
     lines += _spread(view)
     return Group(*lines)
 
 
-def _bar(rank: RankView, longest: float, *, slowest: bool) -> Text:
+def _bar(rank: RankView, longest: float, width: int, *, slowest: bool) -> Text:
     """The step of a rank: solid while it is busy by itself, light while it waits for others."""
     if not rank.step_time or not longest:
         return Text()
-    whole = max(1, round(rank.step_time / longest * BAR))
-    busy = whole if rank.busy_time is None else min(whole, round(rank.busy_time / longest * BAR))
+    whole = max(1, round(rank.step_time / longest * width))
+    busy = whole if rank.busy_time is None else min(whole, round(rank.busy_time / longest * width))
     return Text("█" * busy, "red" if slowest else "green").append("░" * (whole - busy), "dim")
 
 

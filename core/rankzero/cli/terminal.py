@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 PLAIN_WIDTH = 110
 """Characters of a line where the output is no terminal and COLUMNS is not set."""
@@ -43,6 +44,18 @@ def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
     for name in columns:
         made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
     return made
+
+
+def flow(parts: Sequence[Text], width: int, indent: int = 2) -> list[Text]:
+    """Parts one after another on as many lines as they need, none of them broken."""
+    from rich.text import Text
+
+    lines: list[Text] = []
+    for part in parts:
+        if not lines or lines[-1].cell_len + len(part.plain.rstrip()) > width:
+            lines.append(Text(" " * indent))
+        lines[-1].append_text(part)
+    return lines
 
 
 def print_lines(names: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str]) -> None:
