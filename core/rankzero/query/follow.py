@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rankzero.journal.reader import Batch, JournalReader
 from rankzero.query.strictjson import iso
 from rankzero.records import Columns, Event, Start
-from rankzero.store import RunFolder
-from rankzero.store.paths import parse_journal_name
+from rankzero.records.codec import NONFINITE
+from rankzero.store import RunFolder, parse_journal_name
 
 _STEM = re.compile(r"^(\d+)-r(\d+)")
-_SPELLED = {"NaN", "Infinity", "-Infinity"}
 
 
 @dataclass(slots=True)
@@ -27,7 +26,6 @@ class _Source:
     attempt: int
     rank: int
     wall: float = 0.0
-    seen: deque[tuple[float, dict[str, Any]]] = field(default_factory=deque)
 
 
 class Follower:
@@ -117,6 +115,6 @@ def _entries(batch: Batch, source: _Source, most: int | None) -> Iterator[tuple[
 
 def _values(columns: Columns, row: list[Any]) -> dict[str, Any]:
     return {
-        key: value if not isinstance(value, str) or value in _SPELLED else "NaN"
+        key: value if not isinstance(value, str) or value in NONFINITE else "NaN"
         for key, value in zip(columns.keys, row[3:], strict=True)
     }

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rankzero.journal.reader import Row
+from rankzero.records.codec import NONFINITE
 
-_SPELLED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _WORD = 2**63
 
 
@@ -63,7 +63,7 @@ def _doubles(values: Sequence[Any]) -> array[float]:
 
 def _double(value: Any) -> float:
     if isinstance(value, str):
-        return _SPELLED.get(value, math.nan)
+        return NONFINITE.get(value, math.nan)
     if value is None:
         return math.nan
     try:
