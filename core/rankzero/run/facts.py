@@ -6,18 +6,17 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from rankzero import records
-from rankzero.run import environment
-from rankzero.run.system import Sampler
 
 if TYPE_CHECKING:
     from rankzero.ranks import Ranks
     from rankzero.run.recorder import Recorder
+    from rankzero.run.system import Sampler
     from rankzero.settings import Settings
     from rankzero.store import RunFolder
 
 
 class Facts:
-    """Chores of the writer thread of one run."""
+    """Chores of one run. What they need is loaded with the first turn, when the first record has long been written."""
 
     def __init__(self, recorder: Recorder, settings: Settings, ranks: Ranks, folder: RunFolder) -> None:
         self._recorder = recorder
@@ -29,6 +28,8 @@ class Facts:
 
     def environment(self) -> None:
         """Rank zero describes the job's environment and keeps its code."""
+        from rankzero.run import environment
+
         if self._ranks.is_zero:
             self._recorder.add(records.Environment(values=environment.collect(self._settings)))
             if self._settings.code:
@@ -36,13 +37,16 @@ class Facts:
 
     def system(self) -> None:
         """Every rank samples itself, the first rank of a node the node; devices are counted as they come into use."""
+        from rankzero.run.environment import devices_in_use
+        from rankzero.run.system import Sampler
+
         if self._sampler is None:
             self._sampler = Sampler(self._ranks, self._settings)
         sample = self._sampler.sample()
         step = self._recorder.rows.last_step or 0
         if sample and self._settings.system_interval:
             self._recorder.queue.append((monotonic(), step, False, "all", dict(sample)))
-        kind, devices = environment.devices_in_use(self._ranks)
+        kind, devices = devices_in_use(self._ranks)
         if devices != self._devices:
             self._devices = devices
             self._recorder.add(records.Meta(devices=devices, device_kind=kind or None))

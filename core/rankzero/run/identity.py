@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import time
 from pathlib import Path
 
@@ -50,7 +49,8 @@ class Wish(msgspec.Struct, frozen=True):
 
 def new_id() -> str:
     """A fresh run id: eight letters and digits, the first a letter."""
-    return secrets.choice(_ALPHABET[:26]) + "".join(secrets.choice(_ALPHABET) for _ in range(7))
+    first, *rest = os.urandom(8)
+    return _ALPHABET[first % 26] + "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in rest)
 
 
 def agree(wish: Wish, ranks: Ranks) -> Claim:
@@ -170,7 +170,7 @@ def _release(folder: RunFolder, attempt: int, *, resumed: bool) -> None:
 
 def _appear(path: Path, content: bytes) -> bool:
     """Make `path` appear whole with `content`; false if it was there already."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     draft.write_bytes(content)
     try:
         os.link(draft, path)

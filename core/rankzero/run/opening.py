@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -89,7 +88,7 @@ class Opening:
             job=ranks.job_key,
             launch=self.wish.launch,
             wall=self.wall,
-            host=socket.gethostname(),
+            host=os.uname().nodename,
             pid=os.getpid(),
             pid_started=rankzero.ranks.process_started(os.getpid()),
             boot=_boot(),
@@ -122,7 +121,7 @@ def _writer(folder: RunFolder, attempt: int, ranks: Ranks) -> str:
         folder.journal.mkdir(parents=True, exist_ok=True)
         os.close(os.open(folder.journal / journal_name(attempt, name), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
     except FileExistsError:
-        return f"{name}-{socket.gethostname().split('.')[0]}-{os.getpid()}"
+        return f"{name}-{os.uname().nodename.split('.')[0]}-{os.getpid()}"
     except OSError:
         return name
     return name

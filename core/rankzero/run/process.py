@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import sys
 from collections.abc import Callable
-from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +12,7 @@ import rankzero.ranks
 from rankzero import records
 from rankzero.errors import guard
 from rankzero.run.console import Console
+from rankzero.run.facts import Facts
 from rankzero.run.opening import Opening
 from rankzero.run.recorder import Chore, Recorder
 from rankzero.run.stacks import Stacks
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
 CONSOLE_SECONDS = 0.5
 STALL_SECONDS = 1.0
-LARGEST_SAVE = 10 * 1024**3
 
 
 class Process:
@@ -107,42 +104,20 @@ class Process:
             self._stacks.uninstall()
         self.recorder.become_nobody()
 
-    def save_files(self, pattern: str, base: Path | None) -> list[str]:
-        """Copy the files matching a glob into the run's folder; returns the copies' paths."""
-        saved = []
-        root = (base or (Path(pattern).parent if Path(pattern).is_file() else Path.cwd())).absolute()
-        for found in sorted(glob(pattern, recursive=True)):  # noqa: PTH207 - the pattern may be absolute
-            source = Path(found).absolute()
-            if not source.is_file():
-                continue
-            place = source.relative_to(root) if source.is_relative_to(root) else Path(source.name)
-            target = self.run_folder().files / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target)
-            saved.append(str(target))
-            self.recorder.put(self._file_record(target, str(place)))
-        return saved
+    def keep_file(self, place: str, copy: Path) -> None:
+        """Record a file that was copied into the run's folder."""
+        from rankzero.run.saving import digest
 
-    def save_code(self, root: Path, patterns: tuple[str, ...]) -> None:
-        """Copy the source files below `root` into the run's code folder."""
-        for pattern in patterns:
-            for source in sorted(root.rglob(pattern)):
-                if any(part.startswith(".") for part in source.relative_to(root).parts) or not source.is_file():
-                    continue
-                target = self.run_folder().code / source.relative_to(root)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, target)
-
-    def _file_record(self, target: Path, key: str) -> records.Media:
-        return records.Media(
+        record = records.Media(
             t=self.recorder.micros(),
             step=self.recorder.rows.last_step or 0,
-            key=key,
+            key=place,
             type="file",
-            path=str(target.relative_to(self.run_folder().path)),
-            sha256=hashlib.sha256(target.read_bytes()).hexdigest(),
-            size=target.stat().st_size,
+            path=str(copy.relative_to(self.run_folder().path)),
+            sha256=digest(copy),
+            size=copy.stat().st_size,
         )
+        self.recorder.put(record)
 
     def _has_rows(self) -> bool:
         return any(type(item) is tuple for item in tuple(self.recorder.queue))
@@ -176,8 +151,6 @@ class Process:
         return f"{script}-{claim.run[:4]}"
 
     def _set_chores(self, ranks: Ranks, folder: RunFolder) -> None:
-        from rankzero.run.facts import Facts
-
         facts = Facts(self.recorder, self._settings, ranks, folder)
         once = float("inf")
         self.recorder.chores = [

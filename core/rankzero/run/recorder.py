@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,35 +37,50 @@ class Opener(Protocol):
 class Chore:
     """Something the writer thread does every `interval` seconds, first as soon as the journal is open.
 
-    `last`: once more when the run ends. `apart`: in a thread of its own, for what may take seconds.
+    `last`: once more when the run ends. `apart`: in a thread of its own, for what may take seconds; `leave` makes a turn give up
+    that is still under way when the run has to end.
     """
 
     def __init__(
-        self, what: str, interval: float, call: Callable[[], None], *, last: bool = False, apart: bool = False
+        self,
+        what: str,
+        interval: float,
+        call: Callable[[], None],
+        *,
+        last: bool = False,
+        apart: bool = False,
+        leave: Callable[[], None] | None = None,
     ) -> None:
         self.what = what
         self.interval = interval
         self.call = call
         self.last = last
         self.apart = apart
+        self.leave = leave
         self.due = 0.0
         self.thread: threading.Thread | None = None
 
     def run_if_due(self, now: float) -> None:
         """Do it if it is time; an error of ours costs this one turn."""
-        if now < self.due:
+        if now < self.due or self._is_under_way():
             return
         self.due = now + self.interval
-        if self.apart:
-            self.thread = threading.Thread(target=self._run, name="rankzero-chore", daemon=True)
-            self.thread.start()
-        else:
+        if not self.apart:
             self._run()
+            return
+        self.thread = threading.Thread(target=self._run, name="rankzero-chore", daemon=True)
+        with contextlib.suppress(RuntimeError):  # an interpreter that is ending starts no threads
+            self.thread.start()
 
     def wait(self, deadline: float) -> None:
         """Wait for a turn that is under way apart, not beyond the deadline (monotonic)."""
-        if self.thread is not None:
+        if self.thread is not None and self._is_under_way():
             self.thread.join(max(0.0, deadline - time.monotonic()))
+            if self.leave is not None and self._is_under_way():
+                self.leave()
+
+    def _is_under_way(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
 
     def _run(self) -> None:
         with guard(self.what):
@@ -91,6 +107,8 @@ class Recorder:
         self._wake = threading.Event()
         self._stop = False
         self._closed = False
+        self._end: Callable[[], records.End] | None = None
+        self._deadline = 0.0
         self._next_beat = 0.0
         self._outages = 0
         self._lost = 0
@@ -128,7 +146,7 @@ class Recorder:
         """Called by `log` when the queue is past its limit: write some of it here; nothing is dropped."""
         with guard("writing the journal"), self._lock:
             if len(self.queue) > self._queue_limit and self.open(force=True):
-                self._drain(BACKSTOP)
+                self._drain(min(BACKSTOP, len(self.queue)))
 
     def open(self, *, force: bool) -> bool:
         """Make sure that the journal is open; false while this process does not know its rank or is silent."""
@@ -143,22 +161,32 @@ class Recorder:
             if self.open(force=force):
                 self._drain(len(self.queue))
 
+    def latest(self) -> dict[str, Any]:
+        """Write everything queued so far; the last value of every metric of the job."""
+        with self._lock:
+            self.flush(force=True)
+            return self._rows.latest()
+
+    def next_step(self) -> int:
+        """Write everything queued so far; the step of the next row without one."""
+        with self._lock:
+            self.flush(force=True)
+            return self._rows.next_step
+
     def finish(self, end: Callable[[], records.End], deadline: float) -> None:
-        """Write everything and the end; returns by `deadline` (monotonic) at the latest, whatever the disk does."""
+        """Write everything and the end; returns by `deadline` (monotonic) at the latest, whatever the disk or a device does.
+
+        The writer thread does it. A second call waits for the first.
+        """
+        if self._end is None:
+            self._end, self._deadline = end, deadline
         self._stop = True
         self._wake.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(max(0.0, deadline - time.monotonic()))
-        if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            return
-        try:
-            opened = self.open(force=True)
-        finally:
-            self._lock.release()
-        if opened:
-            self._last_chores(deadline - WRITE_RESERVE)
-            with self._lock:
-                self._close(end, deadline)
+        thread = self._thread
+        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        else:
+            self._finish()
 
     def become_nobody(self) -> None:
         """In a forked child: forget everything, hold nothing, write nothing."""
@@ -183,6 +211,7 @@ class Recorder:
             if opened:
                 for chore in self.chores:
                     chore.run_if_due(time.monotonic())
+        self._finish()
 
     def _turn(self) -> None:
         self._drain(len(self.queue))
@@ -191,6 +220,18 @@ class Recorder:
             self._next_beat = now + self._beat_interval
             self._beat()
         self._watch_journal()
+
+    def _finish(self) -> None:
+        """The last turn: everything queued, the chores that want one more, what a device still owes, the end."""
+        end, deadline = self._end, self._deadline
+        if end is None or self._closed:
+            return
+        with guard("closing the journal"):
+            self.flush(force=True)
+            if self.journal is not None:
+                self._last_chores(deadline - WRITE_RESERVE)
+                with self._lock:
+                    self._close(end, deadline - WRITE_RESERVE / 2)
 
     def _last_chores(self, deadline: float) -> None:
         for chore in self.chores:
@@ -201,10 +242,16 @@ class Recorder:
             chore.wait(deadline)
 
     def _close(self, end: Callable[[], records.End], deadline: float) -> None:
+        """Write what is left, by the deadline where it depends on a device."""
         if self.journal is not None and not self._closed:
             self._drain(len(self.queue))
-            self._settle(deadline)
+            while self._rows.pending and time.monotonic() < deadline:
+                time.sleep(0.005)
+                self._drain(0)
+            self._rows.give_up_waiting()
+            self._drain(0)
             self._beat()
+            self._watch_journal()
             self.journal.add(end())
             self.journal.close()
         self._closed = True
@@ -217,14 +264,6 @@ class Recorder:
             journal.write(lines)
         if not count:
             journal.flush()
-
-    def _settle(self, deadline: float) -> None:
-        """Wait for values still on a device, but not beyond the deadline."""
-        while self._rows.pending and time.monotonic() < deadline - 0.2:
-            time.sleep(0.005)
-            self._drain(0)
-        self._rows.give_up_waiting()
-        self._drain(0)
 
     def _beat(self) -> None:
         if self.journal is not None:

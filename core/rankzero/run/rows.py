@@ -13,6 +13,8 @@ from rankzero.run.values import Mixed, Waiting, sort_out
 PENDING_LIMIT = 256
 """Rows that may wait for a device at most; past it the oldest is read even if that waits."""
 
+LARGEST_STEP = 2**62
+
 FOR_THE_JOB = (records.Meta, records.Config, records.Summary, records.Define)
 """Records that only rank zero writes."""
 
@@ -34,9 +36,10 @@ class RowWriter:
         self._keys: dict[int, tuple[str, ...]] = {}
 
     def latest(self) -> dict[str, Any]:
-        """The last value of every metric written by this process."""
+        """The last value of every metric that this process wrote for the job."""
         values: dict[str, tuple[int, Any]] = {}
-        for column, row in self._latest.items():
+        for column in self._columns[False].values():
+            row = self._latest[column]
             for key, value in zip(self._keys[column], row[3:], strict=True):
                 if key not in values or values[key][0] <= row[2]:
                     values[key] = (row[2], value)
@@ -47,12 +50,12 @@ class RowWriter:
         for chunk in chunks:
             yield self._chunk(chunk, pin)
         if self.pending:
-            yield self._arrived(pin, wait=False)
+            yield self._arrived(pin)
 
     def give_up_waiting(self) -> None:
-        """Read what is still on a device even if that waits (at the end of the run)."""
+        """At the end of the run: keep of the rows that still wait for a device what is there."""
         for waiting in self.pending:
-            waiting.force = True
+            waiting.give_up()
 
     def _chunk(self, chunk: list[Any], pin: Pin) -> bytes:
         rows: list[list[Any]] = []
@@ -65,6 +68,9 @@ class RowWriter:
                 lines.append(self._record(item, pin))
                 continue
             t, step, commit, ranks, row = item
+            if ranks is not None and ranks != "all":
+                warn_once("ranks", f'ranks={ranks!r} is not known; write ranks="all" or leave it out')
+                ranks = None
             if ranks is None and self.zero_only:
                 continue
             step = self._number(step, commit)
@@ -83,10 +89,11 @@ class RowWriter:
 
     def _record(self, record: records.Record, pin: Pin) -> bytes:
         """The line of a record; nothing where it was pinned or is not this rank's to write."""
-        if not isinstance(record, FOR_THE_JOB):
-            return records.encode(record)
-        if not self.zero_only:
-            pin(record)
+        with guard("writing a record"):
+            if not isinstance(record, FOR_THE_JOB):
+                return records.encode(record)
+            if not self.zero_only:
+                pin(record)
         return b""
 
     def _number(self, step: Any, commit: bool | None) -> int:
@@ -97,6 +104,9 @@ class RowWriter:
                 self.next_step += 1
         else:
             number = step if type(step) is int else _whole(step, self.next_step)
+            if not -LARGEST_STEP < number < LARGEST_STEP:
+                number = self.next_step
+                warn_once("step", f"step={step!r} is beyond 2**62; the next step was used instead")
             self.next_step = max(self.next_step, number + 1 if commit else number)
         self.last_step = number
         return number
@@ -111,16 +121,14 @@ class RowWriter:
         pin(records.Columns(id=column, keys=list(names), local=local))
         return column
 
-    def _arrived(self, pin: Pin, *, wait: bool) -> bytes:
+    def _arrived(self, pin: Pin) -> bytes:
         """The lines of rows whose values have arrived, oldest first."""
         lines: list[bytes] = []
         while self.pending:
-            head = self.pending[0]
-            if not (wait or head.force or len(self.pending) > PENDING_LIMIT or head.ready()):
+            if len(self.pending) <= PENDING_LIMIT and not self.pending[0].ready():
                 break
-            self.pending.popleft()
             with guard("reading a logged value"):
-                lines.extend(self._mixed(head, pin))
+                lines.extend(self._mixed(self.pending.popleft(), pin))
         return b"".join(lines)
 
     def _mixed(self, waiting: Waiting, pin: Pin) -> Iterator[bytes]:
@@ -142,7 +150,7 @@ class RowWriter:
 def _whole(step: Any, fallback: int) -> int:
     try:
         number = int(step)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, ArithmeticError, RuntimeError):
         warn_once("step", f"step={step!r} is not a whole number; the next step was used instead")
         return fallback
     if number != step:

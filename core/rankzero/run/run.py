@@ -11,10 +11,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from rankzero import records
-from rankzero.errors import UsageError, guard, guarded, warn_once
+from rankzero.errors import guard, guarded, warn_once
 from rankzero.run import integrations
 from rankzero.run.config import Config, Summary
 from rankzero.run.exits import Ending, exits
+from rankzero.run.hyperparameters import plain
 from rankzero.run.process import Process
 from rankzero.run.values import PLAIN, mixed
 from rankzero.settings import Settings
@@ -36,7 +37,7 @@ class Run:
     def __init__(self, process: Process, settings: Settings) -> None:
         self.settings = settings
         self.config = Config(self._config_changed)
-        self.summary = Summary(self._summary_changed, self._latest)
+        self.summary = Summary(self._summary_changed, process.recorder.latest)
         self._process = process
         self._recorder = process.recorder
         self._queue = process.recorder.queue
@@ -58,9 +59,9 @@ class Run:
             data: metric names to values: numbers, device tensors, nested dicts (flattened with "."), texts, `Image`,
                 `Histogram`, arrays (kept as histograms). NaN and infinities are kept. A value of a type that cannot be
                 kept costs one warning naming its key; the rest of the row is recorded.
-            step: a whole number; without one the row gets the step after the last. Rows of one step merge when read; a
-                step may repeat or go back, nothing is dropped.
-            commit: False keeps the next step-less row on the same step.
+            step: a whole number; without one the row gets the next step, which after a row with a step is that same step. Rows of
+                one step merge when read; a step may repeat or go back, nothing is dropped.
+            commit: False keeps the next step-less row on the same step, True with a step moves it on.
             ranks: "all" records this rank's own value in its own series. By default only rank zero records.
         """
         if self._silent and (ranks is None or self._deaf):
@@ -112,7 +113,7 @@ class Run:
 
     def event(self, name: str, message: str = "", **data: Any) -> None:
         """Record that something happened now, in this rank's own journal."""
-        self._put(records.Event(t=self._recorder.micros(), event=name, message=message, data=data))
+        self._put(records.Event(t=self._recorder.micros(), event=str(name), message=str(message), data=plain(data)))
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -169,12 +170,24 @@ class Run:
     @guarded("saving files")
     def save(self, glob_str: str | Path, base_path: str | Path | None = None, policy: str = "now") -> list[str]:
         """Copy the files that match into the run's `files/` folder, their place below `base_path` kept."""
-        return self._process.save_files(str(glob_str), None if base_path is None else Path(base_path))
+        from rankzero.run import saving
+
+        saved = []
+        if not self._silent:
+            for place, copy in saving.save_files(
+                self._process.run_folder(), str(glob_str), base_path and Path(base_path)
+            ):
+                self._process.keep_file(place, copy)
+                saved.append(str(copy))
+        return saved
 
     @guarded("saving code")
     def log_code(self, root: str | Path = ".", include: Sequence[str] = ("*.py",)) -> None:
         """Copy the source files below `root` into the run's `code/` folder."""
-        self._process.save_code(Path(root), tuple(include))
+        from rankzero.run import saving
+
+        if not self._silent:
+            saving.save_code(self._process.run_folder(), Path(root), include)
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -237,9 +250,8 @@ class Run:
 
     @property
     def step(self) -> int:
-        """The step that the next row without a step will get."""
-        self._recorder.flush()
-        return self._recorder.rows.next_step
+        """The step that the next row without a step will get. Asking for it decides who this process is."""
+        return self._recorder.next_step()
 
     @property
     def state(self) -> str:
@@ -333,22 +345,8 @@ class Run:
     def _summary_changed(self, values: dict[str, Any], removed: list[str]) -> None:
         self._put(records.Summary(values=values, removed=removed))
 
-    def _latest(self) -> dict[str, Any]:
-        self._recorder.flush(force=True)
-        return self._recorder.rows.latest()
-
     def _too_late(self, data: Any, step: Any = None, commit: Any = None, ranks: Any = None) -> None:
         warn_once(
             f"late {id(self)}",
             f"log() after finish() of run {self.name!r} records nothing; call rankzero.init() for a new run",
         )
-
-
-def require_rank_names(ranks: Any) -> None:
-    """Refuse a `ranks` argument other than None and "all".
-
-    Raises:
-        UsageError: naming what can be written.
-    """
-    if ranks not in (None, "all"):
-        raise UsageError(f'ranks={ranks!r} is not known; write ranks="all" or leave it out')

@@ -1,7 +1,7 @@
 """Signals as the writer thread sees them, even while the main thread is stuck in a collective.
 
 Python runs signal handlers in the main thread between two bytecodes. A rank that waits inside a C call never gets there: with a
-handler of ours in place of the default it would outlive its SIGTERM. So the C level also writes the number to a socket that
+handler of ours in place of the default it would outlive its SIGTERM. So the C level also writes the number to a pipe that
 the writer thread reads; if the main thread has not reacted after a grace, the writer ends the process as the default would.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import threading
 import time
 
@@ -28,9 +27,9 @@ class SignalWatch:
 
     def __init__(self) -> None:
         self._pid = os.getpid()
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
         self._installed = False
         self._fatal: tuple[int, float] | None = None
         self._terminated = -float("inf")
@@ -39,7 +38,7 @@ class SignalWatch:
         """Start listening; does nothing outside the main thread or where someone else listens already (asyncio)."""
         if threading.current_thread() is not threading.main_thread():
             return
-        before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         if before != -1:
             signal.set_wakeup_fd(before, warn_on_full_buffer=False)
             return
@@ -48,7 +47,7 @@ class SignalWatch:
     def remove(self) -> None:
         """Stop listening."""
         if self._installed and threading.current_thread() is threading.main_thread():
-            if (before := signal.set_wakeup_fd(-1)) != self._writer.fileno():
+            if (before := signal.set_wakeup_fd(-1)) != self._writer:
                 signal.set_wakeup_fd(before, warn_on_full_buffer=False)
             self._installed = False
 
@@ -60,7 +59,7 @@ class SignalWatch:
         """The names of the signals that arrived since the last call; ends the process on a fatal one nobody reacts to."""
         numbers: bytes = b""
         with contextlib.suppress(BlockingIOError):
-            numbers = self._reader.recv(64)
+            numbers = os.read(self._reader, 64)
         names = []
         for number in numbers:
             names.append(signal.Signals(number).name)
