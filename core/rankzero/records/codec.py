@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from rankzero.records.kinds import Record
+from rankzero.records.kinds import Histogram, Record
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[list[Any] | Record] = msgspec.json.Decoder(list[Any] | Record)
@@ -20,8 +21,18 @@ _LARGEST_INT = 2**63 - 1
 
 
 def encode(record: Record | list[Any]) -> bytes:
-    """One line, its newline included."""
-    return _encoder.encode(record) + b"\n"
+    """One line, its newline included.
+
+    What JSON lacks stays readable: NaN and infinities are spelled as in a row (in a histogram, whose numbers must stay numbers,
+    the largest floats and zero stand for them), and what UTF-8 lacks is written like `\\udc80`.
+    """
+    try:
+        line = _encoder.encode(record)
+    except UnicodeEncodeError:
+        line = b"null"
+    if b"null" in line:
+        line = _encoder.encode(_written_out(msgspec.to_builtins(record), _clamped if isinstance(record, Histogram) else _value))
+    return line + b"\n"
 
 
 def encode_rows(rows: Sequence[list[Any]]) -> bytes:
@@ -65,3 +76,19 @@ def _value(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST_INT:
         return float(value) if abs(value) < 2**1023 else ("Infinity" if value > 0 else "-Infinity")
     return value
+
+
+def _clamped(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return 0.0 if math.isnan(value) else math.copysign(sys.float_info.max, value)
+    return value
+
+
+def _written_out(value: Any, number: Callable[[Any], Any]) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_written_out(key, number): _written_out(item, number) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_written_out(item, number) for item in value]
+    return number(value)

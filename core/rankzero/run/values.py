@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rankzero import records
-from rankzero.errors import UsageError, warn_once
+from rankzero.errors import UsageError, guard, guarded, warn_once
 from rankzero.run.arrays import Deferred, Unsupported
 from rankzero.run.classify import classify
 from rankzero.run.media import File, Histogram, Image
@@ -28,18 +28,23 @@ class Mixed(dict[Any, Any]):
 class Waiting:
     """A mixed row that waits until its device values have arrived."""
 
-    __slots__ = ("force", "local", "row", "step", "t")
+    __slots__ = ("local", "row", "step", "t")
 
     def __init__(self, t: int, step: int, row: Mixed, *, local: bool) -> None:
         self.t = t
         self.step = step
         self.row = row
         self.local = local
-        self.force = False
 
     def ready(self) -> bool:
-        """Whether every value can be read without waiting."""
-        return all(value.ready() for value in self.row.values() if hasattr(value, "ready"))
+        """Whether every value can be read without waiting; a value that cannot say is read."""
+        return all(map(_is_ready, self.row.values()))
+
+    def give_up(self) -> None:
+        """Leave out, and name, what has not arrived."""
+        for key in [key for key, value in self.row.items() if not _is_ready(value)]:
+            del self.row[key]
+            warn_once(f"late {key}", f"{str(key)!r} had not arrived when the run ended and was not recorded")
 
 
 def mixed(data: Any) -> Mixed | None:
@@ -49,7 +54,7 @@ def mixed(data: Any) -> Mixed | None:
             "log type", f"log() takes a dict of names to values, not a {type(data).__name__}; the call was ignored"
         )
         return None
-    return Mixed({key: value if type(value) in PLAIN else snapshot(value) for key, value in data.items()})
+    return Mixed({key: value if type(value) in PLAIN else _snapshot(value) for key, value in data.items()})
 
 
 def sort_out(row: Mixed, *, t: int, step: int, local: bool) -> tuple[dict[str, float], list[Written]]:
@@ -59,7 +64,11 @@ def sort_out(row: Mixed, *, t: int, step: int, local: bool) -> tuple[dict[str, f
     """
     sorter = _Sorter(t, step, local=local)
     for key, value in row.items():
-        sorter.place(str(key), value)
+        if type(value) in PLAIN:
+            sorter.numbers[str(key)] = value
+            continue
+        with guard(f"recording {str(key)!r}"):
+            sorter.place(str(key), value)
     return sorter.numbers, sorter.others
 
 
@@ -138,3 +147,15 @@ class _Sorter:
             local=self._local,
         )
         self.others.append((record, content))
+
+
+_snapshot = guarded("taking a logged value")(snapshot)
+
+
+def _is_ready(value: Any) -> bool:
+    if type(value) is dict:
+        return all(map(_is_ready, value.values()))
+    if hasattr(value, "ready"):
+        with guard("asking for a logged value"):
+            return bool(value.ready())
+    return True
