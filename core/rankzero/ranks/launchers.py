@@ -259,9 +259,11 @@ def _option_values(command: tuple[str, ...], options: tuple[str, ...]) -> list[s
 
 
 def _json(text: str) -> Any:
+    if not text:
+        return None
     import json
 
     try:
-        return json.loads(text) if text else None
+        return json.loads(text)
     except ValueError:
         return None
