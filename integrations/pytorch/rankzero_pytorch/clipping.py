@@ -12,6 +12,7 @@ from torch.nn.utils import clip_grad
 from rankzero.plugin import guarded
 from rankzero_pytorch.internals import shard_type
 from rankzero_pytorch.patching import replace
+from rankzero_pytorch.steps import steps
 
 
 class Clipping:
@@ -19,7 +20,7 @@ class Clipping:
 
     def __init__(self) -> None:
         self._norm_type = 2.0
-        self._seen: tuple[int, Tensor] | None = None
+        self._seen: tuple[int, Tensor, int] | None = None
 
     def install(self) -> None:
         """Begin to listen."""
@@ -29,7 +30,7 @@ class Clipping:
     def take(self, parameters: Collection[int]) -> tuple[Tensor, int] | None:
         """The last L2 norm seen of gradients of these parameters (by id), once; and how many ranks hold the same part of it."""
         seen, self._seen = self._seen, None
-        if seen is None or seen[0] not in parameters:
+        if seen is None or seen[0] not in parameters or steps.count - seen[2] > 1:
             return None
         total = seen[1].detach()
         shard = shard_type()
@@ -40,10 +41,6 @@ class Clipping:
         for size, placement in zip(whole.device_mesh.shape, whole.placements, strict=True):
             copies *= size if placement.is_replicate() else 1
         return whole.to_local(), copies
-
-    def forget(self) -> None:
-        """What was seen belongs to a step that is over."""
-        self._seen = None
 
     def _around_total(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def get_total_norm(tensors: Any, norm_type: float = 2.0, *args: Any, **kwargs: Any) -> Any:
@@ -67,7 +64,7 @@ class Clipping:
 
     def _note(self, parameters: Any, total_norm: Tensor) -> None:
         if isinstance(parameters, list) and parameters and self._norm_type == 2:  # noqa: PLR2004 - the L2 norm
-            self._seen = id(parameters[0]), total_norm
+            self._seen = id(parameters[0]), total_norm, steps.count
 
 
 clipping = Clipping()

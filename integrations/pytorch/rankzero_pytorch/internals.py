@@ -46,7 +46,7 @@ def _marked(function: Callable[P, T]) -> Callable[P, T]:
 
 def inside_backward() -> bool:
     """Whether this thread is in the middle of a backward pass."""
-    return torch._C._current_graph_task_id() != -1  # noqa: SLF001
+    return _graph_task() != -1
 
 
 def foreach_norm(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -64,6 +64,9 @@ def shard_type() -> type[Tensor] | None:
 def capturing(device: torch.device) -> bool:
     """Whether this thread is recording a CUDA graph, in which nothing may be read and what is launched runs again."""
     return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+
+
+_graph_task = torch._C._current_graph_task_id  # noqa: SLF001
 
 
 class LoaderFacts(NamedTuple):

@@ -70,7 +70,7 @@ class Sampling:
         self._owned: dict[int, Owned] = {}
         self._trained = 0
         self._lies = Layout()
-        self._silent: bool | None = None
+        self._silent = False
         self._count_bad = False
         self._steps = 0
         self._due = False
@@ -82,29 +82,34 @@ class Sampling:
 
     def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
         """Measure what the optimizer is about to use; see `rankzero_pytorch.steps.Listener`."""
-        owned = self._of(optimizer)
-        if self._silent or not owned.ids:
+        if self._silent:
             return None
         me = id(optimizer)
+        owned = self._owned.get(me)
+        if owned is None or owned.optimizer() is not optimizer or owned.groups != len(optimizer.param_groups):
+            owned = self._meet(optimizer, count)
+        if not owned.ids:
+            return None
         if me in self._stepped or not self._stepped:
-            self._begin(optimizer, count)
+            self._begin(count)
         self._stepped.add(me)
-        if self._due and not self._silent and not capturing(owned.parameters[0].tensor.device):
-            began = perf_counter()
-            with torch.no_grad():
-                if closure is None and self.wanted.gradients:
-                    self._measured.append(self._gradients(owned, optimizer))
-                if self.wanted.parameters:
-                    self._measured.append(Weights(owned.parameters, self._lies, self.wanted, self._sampler))
-            self._cost += perf_counter() - began
+        if not self._due or self._silent or capturing(owned.parameters[0].tensor.device):
+            return None
+        began = perf_counter()
+        with torch.no_grad():
+            if closure is None and self.wanted.gradients:
+                self._measured.append(self._gradients(owned, optimizer))
+            if self.wanted.parameters:
+                self._measured.append(Weights(owned.parameters, self._lies, self.wanted, self._sampler))
+        self._cost += perf_counter() - began
         return None
 
     def after_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> None:
         """Measure what the step left behind, and log when every parameter has had its step."""
         if not self._due or self._silent:
             return
-        owned = self._of(optimizer)
-        if not owned.ids or capturing(owned.parameters[0].tensor.device):
+        owned = self._owned.get(id(optimizer))
+        if owned is None or not owned.ids or capturing(owned.parameters[0].tensor.device):
             return
         began = perf_counter()
         with torch.no_grad():
@@ -113,30 +118,20 @@ class Sampling:
             for part in self._measured:
                 if isinstance(part, Weights) and not part.vectors:
                     part.after()
-            self._covered += owned.trained
-            complete = self._covered >= self._trained
-            if complete:
-                self._emit()
+        self._covered += owned.trained
         self._cost += perf_counter() - began
-        if complete:
-            self.schedule.spent(self._cost, self._steps)
-            self._cost = 0.0
+        if self._covered >= self._trained:
+            self._emit()
 
-    def _begin(self, optimizer: Optimizer, count: int) -> None:
+    def _begin(self, count: int) -> None:
         """A step of this model begins."""
-        self._numbering.begin(optimizer, count, alike=self._lies.spread)
-        if self._silent is None:
-            self._silent = self.run.rank != 0 and not self._lies.spread
         if self._measured:
-            with torch.no_grad():
-                self._emit()
-            self.schedule.spent(self._cost, self._steps)
-            self._cost = 0.0
+            self._emit()
         self._stepped.clear()
         self._steps += 1
         self._count = count
         self._due = self.schedule.due(self._steps)
-        if self.run.state != "running":
+        if self._due and self.run.state != "running":
             self._silent = True
 
     def _gradients(self, owned: Owned, optimizer: Optimizer) -> Gradients:
@@ -154,6 +149,7 @@ class Sampling:
     def _emit(self) -> None:
         """Log what was measured in this step; it arrives from the device later."""
         measured, self._measured, self._covered = self._measured, [], 0
+        began = perf_counter()
         vectors: dict[str, list[Tensor]] = {}
         for index, part in enumerate(measured):
             vectors.update({f"{index} {name}": found for name, found in part.vectors.items()})
@@ -168,7 +164,11 @@ class Sampling:
         def decode(numbers: Numbers) -> dict[str, Any]:
             return self._row(measured, numbers, names, count)
 
-        self._numbering.log({"sample": Reading(vectors, decode)}, count, "all" if names.spread else None)
+        with torch.no_grad():
+            reading = Reading(vectors, decode)
+        self._numbering.log({"sample": reading}, count, "all" if names.spread else None)
+        self.schedule.spent(self._cost + perf_counter() - began, self._steps)
+        self._cost = 0.0
 
     def _row(self, measured: list[Gradients | Weights], numbers: Numbers, names: Names, count: int) -> dict[str, Any]:
         """The metrics of a sample; runs in the writer thread."""
@@ -193,11 +193,8 @@ class Sampling:
             warn_once(f"nonfinite {id(self.run)}", f"{message} at optimizer step {count}; it is the first in the model")
         self._count_bad = bad is not None
 
-    def _of(self, optimizer: Optimizer) -> Owned:
-        """The parameters of this model that the optimizer updates."""
-        known = self._owned.get(id(optimizer))
-        if known is not None and known.groups == len(optimizer.param_groups) and known.optimizer() is optimizer:
-            return known
+    def _meet(self, optimizer: Optimizer, count: int) -> Owned:
+        """An optimizer steps for the first time, or has another group: find out what of this model it updates."""
         model = self.model()
         named = _named(model, optimizer)
         held = {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
@@ -205,6 +202,8 @@ class Sampling:
         if found:
             self._lies = layout(model if isinstance(model, nn.Module) else None, [p.tensor for p in named])
             self._trained = sum(parameter.tensor.requires_grad for parameter in named)
+            self._numbering.begin(optimizer, count, alike=self._lies.spread)
+            self._silent = self.run.rank != 0 and not self._lies.spread
         owned = Owned(
             weakref.ref(optimizer),
             len(optimizer.param_groups),

@@ -35,13 +35,20 @@ class Listener(Protocol):
         """The optimizer has stepped; its gradients are still there."""
 
 
-class _Steps(threading.local):
-    """This thread's optimizer step under way."""
+class _UnderWay:
+    """A thread's optimizer step under way. `nested`: how many more it is made of; -1 for one that is none of ours."""
+
+    __slots__ = ("closure", "nested", "optimizer")
 
     def __init__(self) -> None:
         self.optimizer: Optimizer | None = None
         self.closure: Closure | None = None
         self.nested = 0
+
+
+class _Here(threading.local):
+    def __init__(self) -> None:
+        self.now = _UnderWay()
 
 
 class Steps:
@@ -52,7 +59,7 @@ class Steps:
         self._stepped: set[int] = set()
         self._listeners: tuple[Listener, ...] = ()
         self._handles: list[Any] = []
-        self._now = _Steps()
+        self._here = _Here()
 
     def add(self, listener: Listener) -> None:
         """Tell `listener` of every optimizer step from now on."""
@@ -74,35 +81,45 @@ class Steps:
             self._handles = []
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        now = self._now
+        now = self._here.now
         if now.optimizer is not None and _steps_under_way() > 1:
             now.nested += 1
             return None
-        now.optimizer, now.nested = optimizer, 0
+        now.optimizer, now.closure, now.nested = optimizer, None, 0
         if inside_backward():
             report("gradients", "off", "pytorch", "optimizers step inside backward, one parameter at a time")
             now.nested = -1
             return None
-        me = id(optimizer)
-        if me in self._stepped or not self._stepped:
-            self._stepped.clear()
+        me, stepped = id(optimizer), self._stepped
+        if me in stepped or not stepped:
+            stepped.clear()
+            stepped.add(me)
             self.count += 1
-        self._stepped.add(me)
-        closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        now.closure = given = closure if callable(closure) else None
+        else:
+            stepped.add(me)
+        if len(args) > 1 or kwargs:
+            return self._with_closure(now, optimizer, args, kwargs)
         for listener in self._listeners:
-            closure = listener.before_step(optimizer, given, self.count) or closure
-        if given is None or closure is given:
+            listener.before_step(optimizer, None, self.count)
+        return None
+
+    def _with_closure(
+        self, now: _UnderWay, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        given = args[1] if len(args) > 1 else kwargs.get("closure")
+        now.closure = closure = given if callable(given) else None
+        for listener in self._listeners:
+            closure = listener.before_step(optimizer, now.closure, self.count) or closure
+        if closure is now.closure:
             return None
         return ((args[0], closure, *args[2:]), kwargs) if len(args) > 1 else (args, {**kwargs, "closure": closure})
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        now = self._now
+        now = self._here.now
         if now.nested > 0:
             now.nested -= 1
             return
-        inside, now.nested = now.nested < 0, 0
-        if now.optimizer is optimizer and not inside:
+        if now.optimizer is optimizer and not now.nested:
             for listener in self._listeners:
                 listener.after_step(optimizer, now.closure, self.count)
         now.optimizer = now.closure = None

@@ -15,25 +15,28 @@ class Spent(NamedTuple):
 
 
 class Clock:
-    """Adds up what this rank does from one step's end to the next.
+    """Adds up what this rank does from one step's end to the next; whoever sees something adds to it.
 
     Busy is the time outside the backward pass and outside waits for other ranks. All ranks leave a step together and meet
     again in the backward pass, where gradients are exchanged, or in a collective of the program's own, so whoever sleeps or
     computes longer anywhere between is late by exactly that, and only it is busy for so long: the others wait. Alone, a
     process waits for nobody and is always busy.
+
+    Attributes:
+        input: seconds spent waiting for a data loader.
+        backward: seconds in backward passes.
+        waited: seconds waiting for other ranks outside them.
+        in_backward: a backward pass is under way.
+        away: the phase other than training that we are in, empty if none.
     """
+
+    __slots__ = ("_elsewhere", "_left", "_mark", "away", "backward", "in_backward", "input", "waited")
 
     def __init__(self) -> None:
         self.in_backward = False
-        self.away = ""  # the phase other than training that we are in
-        self._mark = 0.0
-        self._input = self._backward = self._waited = self._elsewhere = 0.0
-        self._left = 0.0
-
-    def restart(self) -> None:
-        """A step has just ended; count from here."""
-        self._mark = perf_counter()
-        self._input = self._backward = self._waited = self._elsewhere = 0.0
+        self.away = ""
+        self.input = self.backward = self.waited = 0.0
+        self._elsewhere = self._mark = self._left = 0.0
 
     def forget(self) -> None:
         """Whatever came before does not count: the next step is the first."""
@@ -41,28 +44,14 @@ class Clock:
 
     def take(self, *, alone: bool) -> Spent | None:
         """A step has just ended: what it took, evaluation and checkpoints left out; None for the first."""
-        last = self._mark
+        last, now = self._mark, perf_counter()
         spent = None
         if last:
-            whole = max(0.0, perf_counter() - last - self._elsewhere)
-            busy = whole if alone else max(0.0, whole - self._backward - self._waited)
-            spent = Spent(whole, self._input, busy)
-        self.restart()
+            whole = now - last - self._elsewhere
+            spent = Spent(whole, self.input, whole if alone else max(0.0, whole - self.backward - self.waited))
+        self._mark = now
+        self.input = self.backward = self.waited = self._elsewhere = 0.0
         return spent
-
-    def add_input(self, seconds: float) -> None:
-        """The program waited for its data loader."""
-        if not self.away:
-            self._input += seconds
-
-    def add_backward(self, seconds: float) -> None:
-        """The program was in its backward pass."""
-        self._backward += seconds
-
-    def add_wait(self, seconds: float) -> None:
-        """The program waited for other ranks."""
-        if not self.away and not self.in_backward:
-            self._waited += seconds
 
     def leave(self, phase: str) -> None:
         """Something other than training begins."""

@@ -11,24 +11,26 @@ class Gaps:
     Gradients are exchanged inside the backward pass, so a device waits for other ranks there. Between two of them it does
     what its own host tells it to; where the host is late, asleep or waiting for input, it idles, and that counts. Nothing
     waits for the device: the events are read by the writer thread when they have happened.
+
+    Attributes:
+        device: where backward passes run, None until one has on an accelerator.
     """
 
     def __init__(self) -> None:
+        self.device: torch.device | None = None
         self._last: torch.Event | None = None
         self._pairs: list[tuple[torch.Event, torch.Event]] = []
 
-    def begin(self, device: torch.device) -> None:
+    def begin(self) -> None:
         """A backward pass begins."""
-        if device.type == "cpu":
-            self.interrupt()
-        elif self._last is not None:
-            self._pairs.append((self._last, _event(device)))
+        if self.device is not None and self._last is not None:
+            self._pairs.append((self._last, _event(self.device)))
             self._last = None
 
     def end(self, device: torch.device) -> None:
-        """A backward pass has been queued."""
-        if device.type != "cpu":
-            self._last = _event(device)
+        """A backward pass on this accelerator has been queued."""
+        self.device = device
+        self._last = _event(device)
 
     def interrupt(self) -> None:
         """What comes between is no training: leave this gap out."""
@@ -36,6 +38,8 @@ class Gaps:
 
     def take(self) -> Busy | None:
         """The gaps since the last call; None without an accelerator."""
+        if self.device is None:
+            return None
         pairs, self._pairs = self._pairs, []
         return Busy(pairs) if pairs else None
 

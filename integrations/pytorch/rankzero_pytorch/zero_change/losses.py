@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -27,20 +27,32 @@ class Losses:
     def __init__(self) -> None:
         self.backwards = 0
         self.inside = False
+        self._told = False
         self._values: list[float | Tensor] = []
         self._zeroed: dict[int, int] = {}
         self._scaled: tuple[Tensor, Tensor] | None = None
 
+    @property
+    def any(self) -> bool:
+        """Whether a loss has been seen that no step has taken yet."""
+        return bool(self._values)
+
     def see(self, tensors: Any, gradients: Any) -> None:
         """`backward` is called on these."""
         self.backwards += 1
+        if type(tensors) is Tensor and gradients is None and self._scaled is None and tensors.is_cpu:
+            if not self.inside and tensors.numel() == 1:
+                self._values.append(tensors.item())  # the common case, quickly
+            return
         scaled, self._scaled = self._scaled, None
         if self.inside:
             return
         given: Sequence[Any] = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
         weights = gradients if isinstance(gradients, (tuple, list)) else (gradients,)
         if any(weight is not None for weight in weights):
-            report("loss", "seen", "pytorch", "backward was called with a gradient, not on a scalar loss")
+            if not self._told:
+                self._told = True
+                report("loss", "seen", "pytorch", "backward was called with a gradient, not on a scalar loss")
             return
         for tensor in given:
             value = scalar(scaled[1] if scaled is not None and scaled[0] is tensor else tensor)
@@ -53,14 +65,16 @@ class Losses:
 
     def zeroed(self, optimizer: Optimizer) -> None:
         """The optimizer's gradients start anew, and so does its loss: nothing came of what was before."""
-        if self._values:
-            self._zeroed[id(optimizer)] = len(self._values)
+        self._zeroed[id(optimizer)] = len(self._values)
 
     def take(self, optimizer: Optimizer) -> float | Tensor | None:
         """The loss that led to the step of this optimizer; None if no scalar was seen."""
         values = self._values
         if not values:
             return None
+        if len(values) == 1 and not self._zeroed:
+            self._values = []
+            return values[0]
         start = self._zeroed.get(id(optimizer), 0)
         self.drop()
         if start >= len(values):
@@ -90,5 +104,5 @@ def scalar(value: Any) -> float | Tensor | None:
             return None
         value = whole.to_local()
     if value.device.type == "cpu":
-        return float(value.item())
+        return cast("float", value.item())
     return value.detach().reshape(()).clone()

@@ -23,32 +23,33 @@ class Phases:
 
     Attributes:
         models: ids of the modules whose `eval()` counts.
+        interrupted: something other than training is under way.
+        step: the last step that the run has done; nothing is a phase before the first.
     """
 
     def __init__(self, clock: Clock, gaps: Gaps) -> None:
         self.models: set[int] = set()
+        self.interrupted = False
+        self.step = 0
         self._clock = clock
         self._gaps = gaps
         self._run: Run | None = None
         self._open: AbstractContextManager[None] | None = None
-        self._step = 0
 
     def attach(self, run: Run | None) -> None:
         """Phases of this run from now on; none without one."""
         self.training()
         self._run = run
         self.models = set()
-
-    def at(self, step: int) -> None:
-        """The run has done this step."""
-        self._step = step
+        self.step = 0
 
     def begin(self, phase: str) -> bool:
         """Training is interrupted; false if it is already, or nothing is recorded."""
         run = self._run
-        if run is None or self._open is not None or not self._step or self._clock.in_backward:
+        if run is None or self._open is not None or not self.step or self._clock.in_backward:
             return False
         self._open = run.phase(phase)
+        self.interrupted = True
         self._open.__enter__()
         self._clock.leave(phase)
         self._gaps.interrupt()
@@ -56,14 +57,14 @@ class Phases:
 
     def training(self) -> None:
         """Training goes on, if it was interrupted."""
-        opened, self._open = self._open, None
+        opened, self._open, self.interrupted = self._open, None, False
         if opened is None:
             return
         phase = self._clock.away
         seconds = self._clock.come_back()
         opened.__exit__(None, None, None)
         if self._run is not None and self._run.state == "running":
-            self._run.log({f"time/{SHORT[phase]}": seconds}, step=self._step, ranks="all")
+            self._run.log({f"time/{SHORT[phase]}": seconds}, step=self.step, ranks="all")
             report(f"time/{SHORT[phase]}", "recorded", "pytorch")
 
     def around_train(self, original: Callable[..., Any]) -> Callable[..., Any]:

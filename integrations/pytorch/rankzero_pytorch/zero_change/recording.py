@@ -21,6 +21,10 @@ from rankzero_pytorch.zero_change.seen import Seen
 
 NAME = "pytorch"
 PRECEDENCE = 10
+QUANTITIES = ("loss", "optim/lr", "time/step", "throughput/samples", "grad/norm")
+REPORTED = frozenset({*QUANTITIES, "time/input"}) - {"grad/norm"}
+CLAIMS = 16
+"""Steps between two looks at who claims what."""
 
 
 class Recording:
@@ -38,26 +42,32 @@ class Recording:
         self._ranks = torch.distributed.get_world_size() if group else 1
         self._count = 0
         self._closure_loss: float | Tensor | None = None
-        self._reported: set[str] = set()
+        self._ours: frozenset[str] = frozenset()
+        self._unreported = set(REPORTED)
 
     def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
         """Sample gradients; see `rankzero_pytorch.steps.Listener`."""
         known = self._optimizers.get(id(optimizer))
         if known is None or known[0]() is not optimizer:
             self._meet(optimizer, count)
-        if self._samplings and claim("grad/norm", NAME, PRECEDENCE):
+        if count % CLAIMS == 1 or not self._ours:
+            self._claim()
+        if "grad/norm" in self._ours:
             for sampling in self._samplings:
                 sampling.before_step(optimizer, closure, count)
         return None if closure is None else self._listening(closure)
 
     def after_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> None:
         """Record the step."""
-        new = count != self._count
-        rate = self._time(count) if new else 0.0
-        self._count = count
+        rate = 0.0
+        if count != self._count:
+            self._count = count
+            rate = self._time(count)
         if self._zero:
             row = self._row(optimizer, self._optimizers[id(optimizer)][1], rate)
             self._numbering.log(row, count)
+            if self._unreported:
+                self._report(row)
         else:
             self._seen.losses.drop()
         for sampling in self._samplings:
@@ -65,45 +75,48 @@ class Recording:
 
     def _time(self, count: int) -> float:
         """Record where this rank's time went since the last step; returns samples per second of all ranks."""
-        seen = self._seen
-        seen.phases.at(self._numbering.step(count))
-        spent = seen.clock.take(alone=self._ranks == 1)
+        seen, alone = self._seen, self._ranks == 1
+        seen.phases.step = self._numbering.step(count)
+        spent = seen.clock.take(alone=alone)
         on_device = seen.gaps.take()
-        samples = seen.samples.take() * (seen.samples.ranks or self._ranks)
+        samples = seen.samples.take()
         if spent is None:
             return 0.0
-        if self._may("time/step"):
-            busy = spent.busy if on_device is None or self._ranks == 1 else on_device
+        if "time/step" in self._ours:
+            busy = spent.busy if on_device is None or alone else on_device
             row = {"time/step": spent.step, "time/input": spent.input, "time/busy": busy}
             self._numbering.log(row, count, "all")
-        return samples / spent.step if spent.step else 0.0
+            if self._unreported:
+                self._report(row)
+        return samples * (seen.samples.ranks or self._ranks) / spent.step
 
     def _row(self, optimizer: Optimizer, tracked: Tracked, rate: float) -> dict[str, Any]:
-        seen = self._seen
+        seen, ours = self._seen, self._ours
         row: dict[str, Any] = {}
         loss = seen.losses.take(optimizer)
         if self._closure_loss is not None:
             loss, self._closure_loss = self._closure_loss, None
-        if loss is not None and self._may("loss"):
+        if loss is not None and "loss" in ours:
             row[tracked.loss] = loss
-        if self._may("optim/lr"):
+        if "optim/lr" in ours:
             tracked.put_rates(row, optimizer)
         seen.scaling.put(row, optimizer)
-        if rate and self._may("throughput/samples"):
+        if rate and "throughput/samples" in ours:
             row["throughput/samples"] = rate
         row["progress/micro_step"] = seen.losses.backwards
         if seen.samples.total:
             row["progress/samples"] = seen.samples.total * (seen.samples.ranks or self._ranks)
         return row
 
-    def _may(self, quantity: str) -> bool:
-        """Whether this quantity is ours to record; says so in the capture report once."""
-        if not claim(quantity, NAME, PRECEDENCE):
-            return False
-        if quantity not in self._reported:
-            self._reported.add(quantity)
+    def _claim(self) -> None:
+        """Ask which quantities are ours to record."""
+        self._ours = frozenset(quantity for quantity in QUANTITIES if claim(quantity, NAME, PRECEDENCE))
+
+    def _report(self, row: dict[str, Any]) -> None:
+        """Say in the capture report what is recorded, once."""
+        for quantity in self._unreported & row.keys():
+            self._unreported.remove(quantity)
             report(quantity, "recorded", NAME)
-        return True
 
     def _meet(self, optimizer: Optimizer, count: int) -> None:
         """The first step of an optimizer: get to know it and its model."""
@@ -125,7 +138,8 @@ class Recording:
         self._sample(optimizer if model is None else model, suffix)
 
     def _describe(self, key: str, facts: dict[str, Any]) -> None:
-        if self._zero and self._may(key.partition("@")[0]):
+        if self._zero and claim(key.partition("@")[0], NAME, PRECEDENCE):
+            report(key, "recorded", NAME)
             self._run.config.update({key: facts}, source=NAME)
 
     def _sample(self, model: nn.Module | Optimizer, suffix: str) -> None:

@@ -38,7 +38,8 @@ class Samples:
         count = guarded("counting samples")(self._count)
 
         def __next__(iterator: Any) -> Any:  # noqa: N807 - what it replaces
-            if self._nested:
+            clock = self._clock
+            if self._nested or clock.away:
                 return original(iterator)
             self._nested = True
             began = perf_counter()
@@ -46,7 +47,7 @@ class Samples:
                 batch = original(iterator)
             finally:
                 self._nested = False
-                self._clock.add_input(perf_counter() - began)
+                clock.input += perf_counter() - began
             count(iterator, batch)
             return batch
 
@@ -60,13 +61,12 @@ class Samples:
             try:
                 return original(loader)
             finally:
-                self._clock.add_input(perf_counter() - began)
+                if not self._clock.away:
+                    self._clock.input += perf_counter() - began
 
         return __iter__
 
     def _count(self, iterator: Any, batch: Any) -> None:
-        if self._clock.away:
-            return
         if iterator is not self._iterator:
             self._iterator, self._facts = iterator, loader_facts(iterator)
             self.ranks = self._facts.ranks or self.ranks

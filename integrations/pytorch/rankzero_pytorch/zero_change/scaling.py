@@ -9,10 +9,12 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from rankzero.plugin import guarded
+from rankzero.plugin import guarded, report
 from rankzero_pytorch.internals import scale_of
 from rankzero_pytorch.zero_change.losses import Losses
 from rankzero_pytorch.zero_change.optimizers import number
+
+NAME = "pytorch"
 
 
 class Scaling:
@@ -63,6 +65,7 @@ class Scaling:
             before = self.stepped
             if self._scaler is None or self._scaler() is not scaler:
                 self._scaler = weakref.ref(scaler)
+                report("optim/scale", "recorded" if scaler.is_enabled() else "off", NAME)
             result = original(scaler, optimizer, *args, **kwargs)
             stepped(before)
             return result

@@ -22,7 +22,8 @@ def around_wait(clock: Clock) -> Callable[[Callable[..., Any]], Callable[..., An
             try:
                 return original(*args, **kwargs)
             finally:
-                clock.add_wait(perf_counter() - began)
+                if not clock.away and not clock.in_backward:
+                    clock.waited += perf_counter() - began
 
         return wait
 

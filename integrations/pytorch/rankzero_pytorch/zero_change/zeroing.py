@@ -17,7 +17,7 @@ def around_zero_grad(losses: Losses) -> Callable[[Callable[..., Any]], Callable[
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
         def zero_grad(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-            if not is_dynamo_compiling():
+            if not is_dynamo_compiling() and losses.any:
                 zeroed(optimizer)
             return original(optimizer, *args, **kwargs)
 
