@@ -177,7 +177,10 @@ print("got " + input()[::-1], flush=True)
 """)
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal.theirs)
     shell = launcher.start_plainly(
-        *("bash", "--norc", "--noprofile", "-i"), start_new_session=True, preexec_fn=terminal.take, **streams
+        *("bash", "--norc", "--noprofile", "--noediting", "-i"),
+        start_new_session=True,
+        preexec_fn=terminal.take,
+        **streams,
     )
     terminal.press(f"{shlex.join(launcher.rankzero_run)} --quiet {sys.executable} {script}\n".encode())
     terminal.expect(b"ready")
