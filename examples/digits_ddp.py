@@ -17,7 +17,7 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch-size", type=int, default=32, help="samples per process and step")
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--lr", type=float, default=4e-4)
     parser.add_argument("--weight-decay", type=float, default=1e-2)
     parser.add_argument("--width", type=int, default=48, help="channels of the first layer")
     parser.add_argument("--seed", type=int, default=0)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from rankzero.run.system import UNITS
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -44,3 +46,9 @@ def test_links_lead_somewhere(page: Path) -> None:
     """A relative link names a file of this tree."""
     targets = [target for target in _LINK.findall(page.read_text(encoding="utf-8")) if "://" not in target]
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_system_metric_is_documented() -> None:
+    """docs/metrics.md names each system value that is sampled."""
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert [key for key in UNITS if f"`{key}`" not in page] == []
