@@ -63,11 +63,11 @@ def of_leader(
 
     In a batch job the command is what stays when Slurm starts the job again on another machine.
     """
-    token = token or processes.identity(leader)
+    token = token or ("process", *processes.identity(leader))
     restarts = restarts or Restarts()
     batch = slurm.batch(evidence)
     if batch is None:
-        return Identity(("process", *token), (str(restarts.so_far),), is_fresh=True, restart=restarts.so_far)
+        return Identity(token, (str(restarts.so_far),), is_fresh=True, restart=restarts.so_far)
     step = slurm.step(evidence)
     place = (*step.parts, str(step.task)) if step else batch.parts
     return Identity(

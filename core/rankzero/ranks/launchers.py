@@ -39,7 +39,7 @@ def deepspeed(evidence: Evidence) -> Launch | None:
 
 def ray(evidence: Evidence) -> Launch | None:
     """Ray Train: the usual variables, set inside its workers."""
-    if "ray" not in evidence.modules and not evidence.has("RAY_JOB_ID", "RAY_RAYLET_PID"):
+    if not evidence.has("RAY_JOB_ID", "RAY_RAYLET_PID"):
         return None
     where = _usual_place(evidence)
     token = ("ray", evidence.text("RAY_JOB_ID"), _master(evidence))

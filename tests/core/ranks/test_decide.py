@@ -116,6 +116,15 @@ def test_a_group_goes_before_the_environment() -> None:
     assert len({by_environment.job_key, *(part.job_key for part in parts)}) == 3
 
 
+def test_an_elastic_job_that_grows() -> None:
+    """An elastic job that is joined by a second node stays the same job, and begins another attempt."""
+    elastic = TORCHRUN | {"PET_NNODES": "1:2", "PET_RDZV_BACKEND": "c10d"}
+    small, large = decide(elastic, {}), decide(elastic | {"GROUP_WORLD_SIZE": "2", "WORLD_SIZE": "4"}, {})
+    assert (small.nodes, large.nodes) == (1, 2)
+    assert small.job_key == large.job_key
+    assert small.attempt_key != large.attempt_key
+
+
 def test_groups_on_several_machines_meet_at_an_address() -> None:
     """Without any launcher the address at which a group met is all that its processes share, and the next group's may be the same."""
     everyone = [decide({}, _torch(rank, 2, host="10.0.0.1")) for rank in range(2)]

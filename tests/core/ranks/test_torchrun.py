@@ -84,6 +84,7 @@ def test_restart_of_two_nodes(tmp_path: Path, environ: Mapping[str, str]) -> Non
     everyone = _two_agents(tmp_path, free_ports(1)[0], *options, environ=environ)
     lives = [assert_one_job(_at(everyone, f"{life} before"), 4) for life in ("first", "second")]
     assert lives[0].job_key == lives[1].job_key
+    assert lives[0].key_is_process is (environ != OWN_STORE)
 
 
 def _at(everyone: list[Told], when: str) -> list[Told]:
