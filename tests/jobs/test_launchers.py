@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -132,10 +131,7 @@ def test_one_rank_that_dawdles_is_named(jobs: Jobs) -> None:
     for where in ("before", "after"):
         command = [*torchrun("--nproc-per-node=3"), DDP, "--steps", "20", "--slow-rank", "1", "--slow-where", where]
         jobs.run(RANKZERO, "run", *command)
-        slowest = jobs.shown("latest")["slowest_rank"]
-        assert slowest is not None
-        assert slowest["rank"] == 1
-        time.sleep(0.01)
+        assert jobs.shown("latest")["slowest_rank"] == 1
 
 
 def test_a_quiet_job_names_no_rank(jobs: Jobs) -> None:
