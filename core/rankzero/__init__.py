@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rankzero.errors import RankZeroError
+    from rankzero.run.config import Config, Summary
     from rankzero.run.init import init
     from rankzero.run.media import File, Histogram, Image, Text
     from rankzero.run.run import Run
     from rankzero.settings import Settings
+
+    config: Config
+    summary: Summary
 
 __all__ = [
     "File",

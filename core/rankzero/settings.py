@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -28,17 +30,17 @@ def _flag(raw: str) -> bool:
 
 
 def _seconds(raw: str) -> float:
-    value = float(raw)
-    if value < 0:
-        raise ValueError("write a number of seconds, zero or more")
-    return value
+    with contextlib.suppress(ValueError):
+        if 0 <= (value := float(raw)) < math.inf:
+            return value
+    raise ValueError("write a number of seconds, zero or more")
 
 
 def _count(raw: str) -> int:
-    value = int(raw)
-    if value < 0:
-        raise ValueError("write a whole number, zero or more")
-    return value
+    with contextlib.suppress(ValueError):
+        if (value := int(raw)) >= 0:
+            return value
+    raise ValueError("write a whole number, zero or more")
 
 
 def _words(raw: str) -> tuple[str, ...]:

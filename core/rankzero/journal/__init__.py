@@ -1,5 +1,5 @@
 """The write path: one append-only file per writer, and its reader."""
 
-from rankzero.journal.writer import Journal
+from rankzero.journal.writer import Journal, refused
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "refused"]

@@ -17,6 +17,14 @@ RETRY_SECONDS = 0.5
 """Time between two tries to write while the file system refuses."""
 
 
+def refused(root: Path, error: OSError) -> None:
+    """Say, once per root, that nothing can be written there now."""
+    warn_once(
+        f"refused {root}",
+        f"cannot write under {root} ({error.strerror or error}); training goes on, what is logged waits in memory",
+    )
+
+
 class Journal:
     """The journal of one writer. Calls come from one thread at a time.
 
@@ -116,7 +124,4 @@ class Journal:
     def _refused(self, error: OSError) -> None:
         self._retry_at = time.monotonic() + RETRY_SECONDS
         self._trouble = error.strerror or str(error)
-        warn_once(
-            f"refused {self.path}",
-            f"cannot write {self.path} ({self._trouble}); training goes on, what is logged waits in memory",
-        )
+        refused(self.folder.root, error)

@@ -21,7 +21,7 @@ _LARGEST_INT = 2**63 - 1
 
 
 def encode(record: Record | list[Any]) -> bytes:
-    """One line, its newline included.
+    r"""One line, its newline included.
 
     What JSON lacks stays readable: NaN and infinities are spelled as in a row (in a histogram, whose numbers must stay numbers,
     the largest floats and zero stand for them), and what UTF-8 lacks is written like `\\udc80`.
@@ -31,7 +31,9 @@ def encode(record: Record | list[Any]) -> bytes:
     except UnicodeEncodeError:
         line = b"null"
     if b"null" in line:
-        line = _encoder.encode(_written_out(msgspec.to_builtins(record), _clamped if isinstance(record, Histogram) else _value))
+        line = _encoder.encode(
+            _written_out(msgspec.to_builtins(record), _clamped if isinstance(record, Histogram) else _value)
+        )
     return line + b"\n"
 
 

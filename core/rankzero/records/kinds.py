@@ -11,7 +11,7 @@ class _Record(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True)
     """Base of every record: frozen, tagged by `kind`, defaults left out of the line."""
 
 
-class Start(_Record, tag="start", kw_only=True):
+class Start(_Record, frozen=True, tag="start", kw_only=True):
     """First line of every journal: who writes, on what, since when.
 
     `wall` is the wall clock in seconds since the epoch at t = 0, `clock` the monotonic clock of the machine start `boot` (which
@@ -41,7 +41,7 @@ class Start(_Record, tag="start", kw_only=True):
     version: str = ""
 
 
-class Meta(_Record, tag="meta", kw_only=True):
+class Meta(_Record, frozen=True, tag="meta", kw_only=True):
     """What the run is called and belongs to. A later record replaces the fields it carries (not None)."""
 
     name: str | None = None
@@ -54,7 +54,7 @@ class Meta(_Record, tag="meta", kw_only=True):
     device_kind: str | None = None
 
 
-class Config(_Record, tag="config", kw_only=True):
+class Config(_Record, frozen=True, tag="config", kw_only=True):
     """Hyperparameters to merge into the run's config: nested, JSON values only. `source` says who gave them."""
 
     values: dict[str, Any]
@@ -62,14 +62,14 @@ class Config(_Record, tag="config", kw_only=True):
     removed: list[str] = []
 
 
-class Summary(_Record, tag="summary", kw_only=True):
+class Summary(_Record, frozen=True, tag="summary", kw_only=True):
     """Values to merge into the run's summary; they win over what is computed from the series."""
 
     values: dict[str, Any]
     removed: list[str] = []
 
 
-class Define(_Record, tag="define", kw_only=True):
+class Define(_Record, frozen=True, tag="define", kw_only=True):
     """How metrics matching the glob `name` are read: their x axis and their summaries (min, max, mean, first, last, best)."""
 
     name: str
@@ -79,7 +79,7 @@ class Define(_Record, tag="define", kw_only=True):
     hidden: bool = False
 
 
-class Columns(_Record, tag="columns", kw_only=True):
+class Columns(_Record, frozen=True, tag="columns", kw_only=True):
     """Names the values of the rows that carry this id. `local`: they are this rank's own, else they stand for the job."""
 
     id: int
@@ -87,7 +87,7 @@ class Columns(_Record, tag="columns", kw_only=True):
     local: bool = False
 
 
-class Text(_Record, tag="text", kw_only=True):
+class Text(_Record, frozen=True, tag="text", kw_only=True):
     """A logged text."""
 
     t: int
@@ -97,7 +97,7 @@ class Text(_Record, tag="text", kw_only=True):
     local: bool = False
 
 
-class Histogram(_Record, tag="histogram", kw_only=True):
+class Histogram(_Record, frozen=True, tag="histogram", kw_only=True):
     """A distribution: `counts[i]` values in [edges[i], edges[i+1]), the last bin closed. `sampled`: of a strided sample."""
 
     t: int
@@ -110,7 +110,7 @@ class Histogram(_Record, tag="histogram", kw_only=True):
     local: bool = False
 
 
-class Media(_Record, tag="media", kw_only=True):
+class Media(_Record, frozen=True, tag="media", kw_only=True):
     """A logged file: `path` is relative to the run's folder, `type` is image or file, `info` its dimensions or caption."""
 
     t: int
@@ -126,7 +126,7 @@ class Media(_Record, tag="media", kw_only=True):
     local: bool = False
 
 
-class Event(_Record, tag="event", kw_only=True):
+class Event(_Record, frozen=True, tag="event", kw_only=True):
     """Something that happened: exception, signal, warning, alert, stall, preempting, incomplete, second-rank-zero."""
 
     t: int
@@ -135,20 +135,20 @@ class Event(_Record, tag="event", kw_only=True):
     data: dict[str, Any] = {}
 
 
-class Phase(_Record, tag="phase", kw_only=True):
+class Phase(_Record, frozen=True, tag="phase", kw_only=True):
     """From `t` on the process is in `phase`: step, evaluation, checkpoint (an empty name ends the current one)."""
 
     t: int
     phase: str
 
 
-class Environment(_Record, tag="environment", kw_only=True):
+class Environment(_Record, frozen=True, tag="environment", kw_only=True):
     """Where the job runs: command line, git, packages, host, devices; each key a fact."""
 
     values: dict[str, Any]
 
 
-class Capture(_Record, tag="capture", kw_only=True):
+class Capture(_Record, frozen=True, tag="capture", kw_only=True):
     """One line of the capture report: `what` was "recorded", "seen" or "off" by the integration `by`, and why."""
 
     what: str
@@ -158,7 +158,7 @@ class Capture(_Record, tag="capture", kw_only=True):
     count: int = 0
 
 
-class End(_Record, tag="end", kw_only=True):
+class End(_Record, frozen=True, tag="end", kw_only=True):
     """Last line of a journal that was closed: finished, failed, preempted or killed, with the process's exit code."""
 
     t: int

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rankzero.run.config import Config, Summary
+from rankzero.run.exits import Ending
 from rankzero.run.run import Run
 from rankzero.settings import Settings
 
@@ -19,13 +20,14 @@ class DisabledRun(Run):
         self.settings = settings
         self.config = Config(lambda *_: None)
         self.summary = Summary(lambda *_: None, dict)
-        self._meta: dict[str, Any] = {}
+        kept = ("name", "group", "job_type", "tags", "notes")
+        self._meta: dict[str, Any] = {name: getattr(settings, name) for name in kept}
         self._state = "disabled"
 
     def log(self, data: Any, step: int | None = None, commit: bool | None = None, ranks: str | None = None) -> None:
         """Do nothing."""
 
-    def event(self, name: str, message: str = "", **data: Any) -> None:
+    def event(self, name: str, /, message: str = "", **data: Any) -> None:
         """Do nothing."""
 
     @contextlib.contextmanager
@@ -58,6 +60,10 @@ class DisabledRun(Run):
         """Do nothing but refuse to be the current run any longer."""
         self._state = "finished"
 
+    def end(self, ending: Ending) -> None:
+        """The same."""
+        self._state = "finished"
+
     def define_metric(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Do nothing."""
 
@@ -72,7 +78,7 @@ class DisabledRun(Run):
     @property
     def name(self) -> str:
         """The name asked for."""
-        return self.settings.name or "disabled"
+        return self._meta["name"] or "disabled"
 
     @name.setter
     def name(self, value: str) -> None:

@@ -28,14 +28,36 @@ class Ending:
     reason: str = ""
 
 
+def ending_of(error: BaseException) -> Ending:
+    """The ending of a process that this error ends."""
+    if isinstance(error, SystemExit):
+        code = exit_code(error.code)
+        return Ending("failed" if code else "finished", code, "sys.exit")
+    if isinstance(error, KeyboardInterrupt):
+        return Ending("killed", INTERRUPTED, type(error).__name__)
+    return Ending("failed", 1, type(error).__name__)
+
+
+def exit_code(status: object) -> int:
+    """The exit code of a process that calls sys.exit(status)."""
+    return status if isinstance(status, int) else int(status is not None)
+
+
 class Open(Protocol):
     """A run that wants to hear of the process's end."""
 
-    def event(self, name: str, message: str = "", **data: Any) -> None:
+    def event(self, name: str, /, message: str = "", **data: Any) -> None:
         """Record something that happened."""
 
     def end(self, ending: Ending) -> None:
         """Write everything and close; returns within the finish timeout."""
+
+
+def tell(run: Open, error: BaseException, trace: TracebackType | None) -> None:
+    """Record the error that ends the process."""
+    text = "".join(traceback.format_exception(type(error), error, trace))
+    what = "signal" if isinstance(error, KeyboardInterrupt) else "exception"
+    run.event(what, str(error)[:1000], type=type(error).__name__, traceback=text[-20000:])
 
 
 class Exits:
@@ -58,6 +80,10 @@ class Exits:
         if not self._runs:
             self._install()
         self._runs.append(run)
+
+    def __contains__(self, run: Open) -> bool:
+        """Whether the run has not been closed yet."""
+        return run in self._runs
 
     def remove(self, run: Open) -> None:
         """The run ended by itself."""
@@ -119,18 +145,9 @@ class Exits:
             self._end_all(self._ending)
 
     def _heard(self, error: BaseException, trace: TracebackType | None) -> None:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        self._ending = Ending(
-            "killed" if interrupted else "failed", INTERRUPTED if interrupted else 1, type(error).__name__
-        )
-        text = "".join(traceback.format_exception(type(error), error, trace))
+        self._ending = ending_of(error)
         for run in self._runs:
-            run.event(
-                "signal" if interrupted else "exception",
-                str(error)[:1000],
-                type=type(error).__name__,
-                traceback=text[-20000:],
-            )
+            tell(run, error, trace)
 
     def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         with guard("recording an exception"):
@@ -140,7 +157,7 @@ class Exits:
     def _on_sys_exit(self, status: Any = None, /) -> NoReturn:
         if threading.current_thread() is threading.main_thread():
             with guard("recording the exit code"):
-                code = status if isinstance(status, int) else int(status is not None)
+                code = exit_code(status)
                 cause = sys.exc_info()[1]
                 if code and cause is not None and not isinstance(cause, SystemExit):
                     self._heard(cause, cause.__traceback__)

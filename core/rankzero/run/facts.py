@@ -35,6 +35,13 @@ class Facts:
             if self._settings.code:
                 environment.save_code(self._folder.code, self._settings)
 
+    @staticmethod
+    def leave() -> None:
+        """Make `environment` give up what it still waits for; the process is about to end."""
+        from rankzero.run import git
+
+        git.leave()
+
     def system(self) -> None:
         """Every rank samples itself, the first rank of a node the node; devices are counted as they come into use."""
         from rankzero.run.environment import devices_in_use

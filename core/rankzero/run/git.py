@@ -14,6 +14,8 @@ from typing import Any
 from rankzero.run.secrets import scrub_text
 
 TIMEOUT = 10.0
+_running: set[subprocess.Popen[bytes]] = set()
+_left = threading.Event()
 _COMMIT = re.compile(r"^[0-9a-f]{40,64}$")
 _QUIET = (
     "-c",
@@ -76,6 +78,8 @@ class Git:
             "GIT_NO_LAZY_FETCH": "1",
             "LC_ALL": "C",
         }
+        if _left.is_set():
+            return None
         command = ["git", *_QUIET, "-C", str(self.folder), *question]
         try:
             process = subprocess.Popen(
@@ -91,7 +95,15 @@ class Git:
         return _read(process, limit)
 
 
+def leave() -> None:
+    """End what git is doing and ask it nothing more in this process: it took too long for a run that had to end."""
+    _left.set()
+    for process in list(_running):
+        _kill(process)
+
+
 def _read(process: subprocess.Popen[bytes], limit: int) -> bytes | None:
+    _running.add(process)
     deadline = threading.Timer(TIMEOUT, _kill, [process])
     deadline.daemon = True
     deadline.start()
@@ -103,6 +115,7 @@ def _read(process: subprocess.Popen[bytes], limit: int) -> bytes | None:
                 _kill(process)
     finally:
         deadline.cancel()
+        _running.discard(process)
     return output if cut or process.returncode == 0 else None
 
 

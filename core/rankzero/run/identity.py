@@ -15,6 +15,8 @@ import msgspec
 
 from rankzero.errors import ResumeError
 from rankzero.ranks import Ranks
+from rankzero.records import Start, decode_line
+from rankzero.run.earlier import head, tail
 from rankzero.store import RunFolder, check_name, parse_journal_name
 
 STALE_SECONDS = 60.0
@@ -110,34 +112,31 @@ def _earlier(jobs: Path, ranks: Ranks) -> Claim | None:
 
 
 def _unfinished(wish: Wish) -> str:
-    """For resume="auto": the newest run of this project that did not finish, by its journals' last line."""
-    if wish.resume != "auto":
-        return ""
+    """For resume="auto": the newest run of this project whose rank zero neither finished nor is alive."""
     project = wish.root / wish.project
-    runs = (
-        sorted(project.glob("*/journal"), key=lambda path: path.stat().st_mtime, reverse=True)
-        if project.is_dir()
-        else []
-    )
-    for journal in runs:
-        files = sorted(journal.glob("*.jsonl"))
-        if not files:
-            continue
-        last = files[-1].name.split("-")[0]
-        zero = journal / f"{last}-r0.jsonl"
-        if zero.exists() and b'"kind":"end"' not in tail(zero):
-            return journal.parent.name
-        if zero.exists() and b'"state":"finished"' not in tail(zero):
-            return journal.parent.name
+    if wish.resume != "auto" or not project.is_dir():
+        return ""
+    newest = sorted(project.glob("*/journal"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for folder in newest:
+        attempts = sorted(folder.glob("*-r0.jsonl"))
+        if attempts and _is_left(attempts[-1]):
+            return folder.parent.name
     return ""
 
 
-def tail(path: Path, size: int = 4096) -> bytes:
-    """The last bytes of a file."""
-    with path.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - size))
-        return file.read()
+def _is_left(journal: Path) -> bool:
+    """Whether the journal's process is gone without having finished."""
+    from rankzero.journal.reader import last_time
+    from rankzero.query.alive import is_alive
+    from rankzero.query.writer import Writer
+
+    end = tail(journal)
+    if b'"kind":"end"' in end:
+        return b'"state":"finished"' not in end
+    start = decode_line(head(journal).split(b"\n")[0])
+    if not isinstance(start, Start):
+        return True
+    return not is_alive(Writer(journal, "r0", start, latest=last_time(end.split(b"\n"))))
 
 
 def _reserve(folder: RunFolder) -> int:

@@ -42,7 +42,8 @@ class _Current:
     def forked(self) -> None:
         """A forked child holds none of its parent's runs and none of its listeners."""
         for run in self.open:
-            run.become_nobody()
+            if run.state == "running":
+                run.become_nobody()
         self.open = []
         self.ordinal = 0
         if self.signals is not None:
@@ -109,21 +110,17 @@ def init(
     for unknown in ignored:
         errors.warn_once(f"init {unknown}", f"init({unknown}=...) is not known and was ignored")
     chosen = _settings(settings).with_overrides(
-        project=project, name=name, dir=dir, run_id=id, resume=_resume(resume), mode=mode, tags=tags, group=group,
-        job_type=job_type, notes=notes, reinit=_reinit(reinit),
+        project=project, name=name, dir=dir, run_id=id, resume=_word(resume, true="auto", false="never"), mode=mode, tags=tags,
+        group=group, job_type=job_type, notes=notes, reinit=_word(reinit, true="finish_previous", false="return_previous"),
     )  # fmt: skip
     if chosen.strict:
         os.environ.setdefault("RANKZERO_STRICT", "1")
-    previous = current()
-    if previous is not None and previous.state == "running":
-        if chosen.reinit == "return_previous":
-            return previous
-        if chosen.reinit == "finish_previous":
-            previous.finish()
-    run = DisabledRun(chosen) if chosen.mode == "disabled" else _open(chosen)
-    _current.run = run
-    if config is not None:
-        run.config.update(config)
+    run = previous = current()
+    if previous is not None and previous.state == "running" and chosen.reinit == "finish_previous":
+        previous.finish()
+    if run is None or run.state != "running" or chosen.reinit != "return_previous":
+        run = _current.run = DisabledRun(chosen) if chosen.mode == "disabled" else _open(chosen)
+    run.config.update(config)
     return run
 
 
@@ -152,8 +149,8 @@ def _open(chosen: settings.Settings) -> Run:
     process = Process(wish, chosen, signals, silence=silence)
     run = Run(process, chosen)
     run.describe(
-        name=chosen.name, group=chosen.group, job_type=chosen.job_type, tags=list(chosen.tags), notes=chosen.notes,
-        user=settings.user_name(chosen),
+        name=chosen.name or None, group=chosen.group or None, job_type=chosen.job_type or None, tags=list(chosen.tags) or None,
+        notes=chosen.notes or None, user=settings.user_name(chosen),
     )  # fmt: skip
     ranks = rankzero.ranks.current()
     if chosen.resume in {"must", "never"} or (ranks.certain and ranks.launcher != "alone"):
@@ -168,9 +165,8 @@ def _settings(given: Mapping[str, Any] | None) -> settings.Settings:
     return settings.read().with_overrides(**dict(given or {}))
 
 
-def _resume(resume: str | bool | None) -> str | None:
-    return {True: "auto", False: "never"}.get(resume, str(resume)) if resume is not None else None  # type: ignore[call-overload,no-any-return]
-
-
-def _reinit(reinit: str | bool | None) -> str | None:
-    return {True: "finish_previous", False: "return_previous"}.get(reinit, str(reinit)) if reinit is not None else None  # type: ignore[call-overload,no-any-return]
+def _word(given: str | bool | None, *, true: str, false: str) -> str | None:
+    """A word as given, or the one that True or False stands for."""
+    if isinstance(given, bool):
+        return true if given else false
+    return given

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import rankzero.ranks
 from rankzero import records
-from rankzero.errors import warn_once
-from rankzero.journal import Journal
+from rankzero.journal import Journal, refused
 from rankzero.ranks import Ranks
-from rankzero.run.identity import Claim, Wish, agree, tail
+from rankzero.run.earlier import Earlier, earlier
+from rankzero.run.identity import Claim, Wish, agree
 from rankzero.store import RunFolder, journal_name
 from rankzero.version import __version__
 
@@ -23,8 +22,6 @@ RANK_WAIT = 60.0
 
 ALONE_WAIT = 30.0
 """Seconds a process without any launcher waits for its first row: a process group may still be initialised by hand."""
-
-_BEAT = re.compile(rb'\["h",\d+,[\d.e+-]+,(\d+)\]')
 
 
 class Opening:
@@ -37,7 +34,7 @@ class Opening:
         self.ranks: Ranks | None = None
         self.claim: Claim | None = None
         self.folder: RunFolder | None = None
-        self.last_step: int | None = None
+        self.earlier = Earlier(None, "")
         self._has_rows = has_rows
         self._opened = opened
 
@@ -49,8 +46,8 @@ class Opening:
         self.ranks = ranks
         self.claim = claim = self._agree(ranks)
         self.folder = folder = RunFolder(self.wish.root, claim.project, claim.run)
-        if claim.attempt > 1 and ranks.is_zero:
-            self.last_step = last_step(folder, claim.attempt)
+        if claim.resumed and ranks.is_zero:
+            self.earlier = earlier(folder, claim.attempt)
         journal = Journal(folder, _writer(folder, claim.attempt, ranks), self._start(ranks, claim))
         self._opened(self, journal)
         return journal
@@ -65,10 +62,7 @@ class Opening:
         try:
             return agree(self.wish, ranks)
         except OSError as error:
-            warn_once(
-                f"claim {self.wish.root}",
-                f"cannot write under {self.wish.root} ({error.strerror}); training goes on, what is logged waits in memory",
-            )
+            refused(self.wish.root, error)
         digest = hashlib.sha256(f"{ranks.job_key}|{self.wish.project}|{self.wish.ordinal}".encode()).hexdigest()
         run = self.wish.run or f"r{digest[:7]}"
         return Claim(self.wish.project, run, ranks.restart + 1, ranks.restart, time.time(), self.wish.launch)
@@ -103,15 +97,6 @@ def _boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         return ""
-
-
-def last_step(folder: RunFolder, before: int) -> int | None:
-    """The last step that rank zero's beats of earlier attempts name, if any."""
-    steps = []
-    for path in folder.journals():
-        if "-r0" in path.name and path.name < f"{before:04d}-":
-            steps += [int(match) for match in _BEAT.findall(tail(path, 16384))[-1:]]
-    return max(steps, default=None)
 
 
 def _writer(folder: RunFolder, attempt: int, ranks: Ranks) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import rankzero.ranks
 from rankzero import records
-from rankzero.errors import guard
+from rankzero.errors import UsageError, guard
 from rankzero.run.console import Console
 from rankzero.run.facts import Facts
+from rankzero.run.files import TextFile, put, tolerant
 from rankzero.run.opening import Opening
 from rankzero.run.recorder import Chore, Recorder
 from rankzero.run.stacks import Stacks
@@ -41,7 +41,7 @@ class Process:
         self._signals = signals
         self._opening = Opening(wish, has_rows=self._has_rows, opened=self._opened)
         self._console = Console() if settings.console else None
-        self._console_path: Path | None = None
+        self._console_file: TextFile | None = None
         self._stacks: Stacks | None = None
         self.recorder = Recorder(
             self._opening,
@@ -62,11 +62,18 @@ class Process:
         return self._opening.ranks or rankzero.ranks.current()
 
     def claim(self) -> Claim:
-        """The run and attempt of this process; decides now if that is still open."""
-        self.recorder.open(force=True)
+        """The run and attempt of this process; decides now if that is still open.
+
+        Raises:
+            UsageError: in a forked child whose parent had not decided.
+        """
+        if self._opening.claim is None:
+            self.recorder.open(force=True)
         claim = self._opening.claim
         if claim is None:
-            raise AssertionError("an opened journal has a claim")
+            raise UsageError(
+                "this process was forked before its parent knew its run: ask for the run's id there, before the fork"
+            )
         return claim
 
     def run_folder(self) -> RunFolder:
@@ -78,9 +85,10 @@ class Process:
         return folder
 
     def default_name(self) -> str:
-        """The name of a run that was given none: its script and the beginning of its id."""
+        """The name of a run that was given none: its former one, else its script and the beginning of its id."""
+        run = self.claim().run
         script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in {"", "-c", "-m"} else "run"
-        return f"{script}-{self.claim().run[:4]}"
+        return self._opening.earlier.name or f"{script}-{run[:4]}"
 
     def finish(self, ending: Ending, deadline: float) -> None:
         """Close this process's part of the run in the given way, by the deadline (monotonic)."""
@@ -88,13 +96,14 @@ class Process:
             self._console.stop()
 
         def end() -> records.End:
+            if self._stacks is not None:
+                with guard("removing empty stack dumps"):
+                    self._stacks.remove()
             own_way_out = ending.state == "finished" or ending.reason in {"sys.exit", "os._exit"}
             state = "preempted" if own_way_out and self._signals.is_terminating() else ending.state
             return records.End(t=self.recorder.micros(), state=state, exit_code=ending.exit_code, reason=ending.reason)
 
         self.recorder.finish(end, deadline)
-        if self._stacks is not None:
-            self._stacks.remove()
 
     def become_nobody(self) -> None:
         """In a forked child: let go of everything that is the parent's."""
@@ -128,11 +137,11 @@ class Process:
             raise AssertionError("opened before it was decided")
         rows = self.recorder.rows
         rows.media = self._write_media
-        if opening.last_step is not None:
-            rows.next_step = opening.last_step + 1
+        if opening.earlier.step is not None:
+            rows.next_step = opening.earlier.step + 1
         if ranks.is_zero:
             if not claim.resumed:
-                journal.pin(records.Meta(name=self._settings.name or self._name_for(claim)))
+                journal.pin(records.Meta(name=self._settings.name or self.default_name()))
         else:
             rows.zero_only = True
             self._silence()
@@ -142,36 +151,33 @@ class Process:
             )
             journal.add(records.Event(t=self.recorder.micros(), event="second-rank-zero", message=message))
         stem = journal.path.stem
-        self._console_path = folder.console / f"{stem}.log"
+        self._console_file = TextFile(folder.console / f"{stem}.log")
         self._stacks = Stacks(folder.stacks / f"{stem}.txt", self._settings.stall_after)
         self._set_chores(ranks, folder)
 
-    def _name_for(self, claim: Claim) -> str:
-        script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in {"", "-c", "-m"} else "run"
-        return f"{script}-{claim.run[:4]}"
-
     def _set_chores(self, ranks: Ranks, folder: RunFolder) -> None:
         facts = Facts(self.recorder, self._settings, ranks, folder)
+        console, stalls, environment = (
+            tolerant(folder.root, call) for call in (self._keep_console, self._look_for_stall, facts.environment)
+        )
         once = float("inf")
         self.recorder.chores = [
             Chore("listening for signals", 0.0, self._hear_signals, last=True),
-            Chore("preparing stack dumps", once, self._prepare_stacks),
-            Chore("keeping the console", CONSOLE_SECONDS, self._keep_console, last=True),
-            Chore("watching for stalls", STALL_SECONDS, self._look_for_stall),
-            Chore("describing the environment", once, facts.environment, apart=True),
-            Chore("sampling the system", self._settings.system_interval or once, facts.system),
+            Chore("keeping the console", CONSOLE_SECONDS, console, last=True),
+            Chore("watching for stalls", STALL_SECONDS, stalls),
+            Chore("describing the environment", once, environment, apart=True, leave=facts.leave),
+            Chore("sampling the system", self._settings.system_interval or once, facts.system, apart=True),
         ]
-
-    def _prepare_stacks(self) -> None:
-        if self._stacks is not None:
-            self._stacks.install()
 
     def _hear_signals(self) -> None:
         for name in self._signals.arrived():
             self._event("signal", name)
 
     def _look_for_stall(self) -> None:
-        if self._stacks is not None and (seconds := self._stacks.look(self.recorder.rows.last_step)) is not None:
+        if self._stacks is None:
+            return
+        self._stacks.install()
+        if (seconds := self._stacks.look(self.recorder.rows.last_step)) is not None:
             self._event(
                 "stall",
                 f"no step for {seconds:.0f} seconds; every thread's stack was kept",
@@ -179,21 +185,12 @@ class Process:
             )
 
     def _keep_console(self) -> None:
-        if self._console is None or self._console_path is None:
-            return
-        text = self._console.drain()
-        if text:
-            self._console_path.parent.mkdir(parents=True, exist_ok=True)
-            with self._console_path.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(text)
+        if self._console is not None and self._console_file is not None:
+            self._console_file.append(self._console.drain())
 
     def _write_media(self, record: records.Media, content: bytes) -> None:
-        with guard("writing media"):
-            path = self.run_folder().path / record.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f"{path.name}.{os.getpid()}")
-            draft.write_bytes(content)
-            draft.replace(path)
+        folder = self.run_folder()
+        tolerant(folder.root, lambda: put(folder.path / record.path, content))()
 
     def _event(self, name: str, message: str, **data: Any) -> None:
         self.recorder.add(records.Event(t=self.recorder.micros(), event=name, message=message, data=data))

@@ -14,7 +14,7 @@ from rankzero import records
 from rankzero.errors import guard, guarded, warn_once
 from rankzero.run import integrations
 from rankzero.run.config import Config, Summary
-from rankzero.run.exits import Ending, exits
+from rankzero.run.exits import Ending, ending_of, exits, tell
 from rankzero.run.hyperparameters import plain
 from rankzero.run.process import Process
 from rankzero.run.values import PLAIN, mixed
@@ -46,7 +46,7 @@ class Run:
         self._deaf = False
         self._state = "running"
         self._meta: dict[str, Any] = {}
-        self._finish_lock = threading.Lock()
+        self._finish_lock = threading.RLock()
 
     # -- logging ------------------------------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Run:
         kept = [part for part in wanted if part in known] if wanted is not None else None
         self._put(records.Define(name=str(name), step_metric=step_metric, summary=kept, goal=goal, hidden=bool(hidden)))
 
-    def event(self, name: str, message: str = "", **data: Any) -> None:
+    def event(self, name: str, /, message: str = "", **data: Any) -> None:
         """Record that something happened now, in this rank's own journal."""
         self._put(records.Event(t=self._recorder.micros(), event=str(name), message=str(message), data=plain(data)))
 
@@ -172,11 +172,10 @@ class Run:
         """Copy the files that match into the run's `files/` folder, their place below `base_path` kept."""
         from rankzero.run import saving
 
-        saved = []
+        folder, saved = self._process.run_folder(), []
         if not self._silent:
-            for place, copy in saving.save_files(
-                self._process.run_folder(), str(glob_str), base_path and Path(base_path)
-            ):
+            base = None if base_path is None else Path(base_path)
+            for place, copy in saving.save_files(folder, str(glob_str), base):
                 self._process.keep_file(place, copy)
                 saved.append(str(copy))
         return saved
@@ -186,8 +185,9 @@ class Run:
         """Copy the source files below `root` into the run's `code/` folder."""
         from rankzero.run import saving
 
+        folder = self._process.run_folder()
         if not self._silent:
-            saving.save_code(self._process.run_folder(), Path(root), include)
+            saving.save_code(folder, Path(root), include)
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -274,8 +274,8 @@ class Run:
         return False
 
     def describe(self, **fields: Any) -> None:
-        """Set name, group, job_type, tags, notes or user."""
-        given = {key: value for key, value in fields.items() if value}
+        """Set name, group, job_type, tags, notes or user; None leaves one as it is."""
+        given = {key: value for key, value in fields.items() if value is not None}
         self._meta.update(given)
         if given:
             self._put(records.Meta(**given))
@@ -296,14 +296,15 @@ class Run:
         self.end(Ending("failed" if code else "finished", code))
 
     def end(self, ending: Ending) -> None:
-        """End the run in a given way; the first call wins."""
+        """End the run in a given way; the first call wins, later ones wait for it."""
         with self._finish_lock:
-            if self._state != "running":
+            if self._state == "running":
+                self._state = ending.state
+            elif self not in exits:
                 return
-            self._state = ending.state
-        exits.remove(self)
         with guard("finishing the run"):
             self._process.finish(ending, time.monotonic() + self.settings.finish_timeout)
+        exits.remove(self)
         self.log = self._too_late  # type: ignore[method-assign]
 
     def __enter__(self) -> Self:
@@ -313,8 +314,8 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and not isinstance(error, SystemExit):
-            self.event("exception", str(error)[:1000], type=type(error).__name__)
-        self.finish(exit_code=0 if error is None else 1)
+            tell(self, error, trace)
+        self.end(Ending("finished", 0) if error is None else ending_of(error))
 
     def __repr__(self) -> str:
         return f"<Run {self.project}/{self.name} {self._state}>"
@@ -326,7 +327,7 @@ class Run:
     def become_nobody(self) -> None:
         """This process is a forked child: it records nothing at all."""
         self._silent = self._deaf = True
-        self._finish_lock = threading.Lock()
+        self._finish_lock = threading.RLock()
         self._state = "forked"
         self._process.become_nobody()
         self._queue = self._recorder.queue

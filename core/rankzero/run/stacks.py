@@ -25,7 +25,13 @@ class Stacks:
         self._reported = False
 
     def install(self) -> None:
-        """Write stacks on a fatal error and, where rankzero hears SIGTERM for lack of another handler, on SIGTERM."""
+        """Write stacks on a fatal error and, where rankzero hears SIGTERM for lack of another handler, on SIGTERM.
+
+        Raises:
+            OSError: the file cannot be made.
+        """
+        if self._file is not None:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a")
         if not faulthandler.is_enabled():

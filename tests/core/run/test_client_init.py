@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,7 @@ import pytest
 
 import rankzero
 from rankzero import records
-from rankzero.errors import ResumeError, SettingError, UsageError
+from rankzero.errors import SettingError, UsageError
 from rankzero.query import open_run
 
 
@@ -30,7 +27,14 @@ def test_what_init_is_told_is_kept(root: Any) -> None:
         project="p1", name="first", id="my-id", tags=["a", "b"], group="sweep", job_type="eval", notes="why", config={"lr": 0.1}
     )  # fmt: skip
     run.log({"loss": 1.0})
-    assert (run.project, run.name, run.id, run.group, run.job_type, run.notes) == ("p1", "first", "my-id", "sweep", "eval", "why")
+    assert (run.project, run.name, run.id, run.group, run.job_type, run.notes) == (
+        "p1",
+        "first",
+        "my-id",
+        "sweep",
+        "eval",
+        "why",
+    )
     assert (run.tags, run.state, run.rank, run.resumed, run.disabled) == (("a", "b"), "running", 0, False, False)
     assert run.dir == root.path / "p1" / "my-id"
     assert run.url.startswith("file://")
@@ -39,7 +43,13 @@ def test_what_init_is_told_is_kept(root: Any) -> None:
     told = {"name": "first", "group": "sweep", "job_type": "eval", "tags": ["a", "b"], "notes": "why"}
     assert _meta(root.only).items() >= told.items()
     read = open_run(root.folders[0])
-    assert (read.name, read.project, read.id, read.config, read.state) == ("first", "p1", "my-id", {"lr": 0.1}, "finished")
+    assert (read.name, read.project, read.id, read.config, read.state) == (
+        "first",
+        "p1",
+        "my-id",
+        {"lr": 0.1},
+        "finished",
+    )
 
 
 def test_defaults(root: Any) -> None:
@@ -127,8 +137,10 @@ def test_dir_comes_from_the_variable_or_the_working_directory(root: Any, monkeyp
         ({"settings": {"console": "perhaps"}}, "write on or off"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_refused_with_a_sentence(root: Any, given: dict[str, Any], sentence: str) -> None:
-    """init says which value it cannot use and what to write; no run is left open."""
+def test_a_value_that_cannot_be_used_is_refused_with_a_sentence(
+    root: Any, given: dict[str, Any], sentence: str
+) -> None:
+    """Init says which value it cannot use and what to write; no run is left open."""
     with pytest.raises(SettingError, match=sentence):
         root.init(**given)
     assert rankzero.run is None
@@ -141,7 +153,9 @@ def test_a_variable_that_cannot_be_used_is_refused_by_name(root: Any, monkeypatc
         root.init()
 
 
-@pytest.mark.parametrize("given", [{"project": "a/b"}, {"project": ".."}, {"project": ".jobs"}, {"id": "a b"}, {"id": "x" * 200}])
+@pytest.mark.parametrize(
+    "given", [{"project": "a/b"}, {"project": ".."}, {"project": ".jobs"}, {"id": "a b"}, {"id": "x" * 200}]
+)
 def test_a_name_that_can_be_no_folder(root: Any, given: dict[str, Any]) -> None:
     """A project or id goes nowhere but into its own folder."""
     with pytest.raises(UsageError, match="cannot be a"):
@@ -218,12 +232,20 @@ def test_the_context_manager(root: Any) -> None:
     assert "bad.log" in event.data["traceback"]
 
 
-@pytest.mark.parametrize(("code", "state", "known"), [(0, "finished", 0), (None, "finished", 0), ("", "finished", 0), (3, "failed", 3), ("no", "failed", 1)])
+@pytest.mark.parametrize(
+    ("code", "state", "known"),
+    [(0, "finished", 0), (None, "finished", 0), (3, "failed", 3), ("no", "failed", 1)],
+)
 def test_sys_exit_inside_the_block(root: Any, code: Any, state: str, known: int) -> None:
     """Leaving the block by sys.exit ends the run with that code."""
-    with pytest.raises(SystemExit), root.init() as run:
-        run.log({"x": 1})
-        sys.exit(code) if code != "" else sys.exit()
+
+    def train() -> None:
+        with root.init() as run:
+            run.log({"x": 1})
+            sys.exit(code)
+
+    with pytest.raises(SystemExit):
+        train()
     end = root.only.only(records.End)
     assert (end.state, end.exit_code) == (state, known)
 
@@ -231,7 +253,7 @@ def test_sys_exit_inside_the_block(root: Any, code: Any, state: str, known: int)
 def test_the_modules_functions_mean_the_current_run(root: Any) -> None:
     """rankzero.log, .config, .summary, .define_metric, .alert, .mark_preempting, .save and .finish are the run's."""
     assert rankzero.run is None
-    with pytest.raises(UsageError, match="call rankzero.init"):
+    with pytest.raises(UsageError, match=r"call rankzero\.init"):
         rankzero.log({"x": 1})
     rankzero.finish()
     run = root.init(config={"a": 1})
@@ -308,129 +330,3 @@ def test_log_code_and_save(root: Any) -> None:
     code = run.dir / "code"
     assert sorted(str(path.relative_to(code)) for path in code.rglob("*.py")) == ["main.py", "pkg/model.py"]
     assert sorted(Path(path).read_text() for path in saved) == ["main.py", "pkg/model.py"]
-
-
-# -- resume -----------------------------------------------------------------------------------------------------------
-
-ATTEMPT = """
-import rankzero, sys
-run = rankzero.init({arguments})
-print(run.id, run.resumed, run.step, run.name)
-for _ in range({rows}):
-    run.log({{"x": run.step}})
-{end}
-"""
-
-
-def _attempt(root: Any, arguments: str, rows: int = 3, end: str = "", **options: Any) -> list[str]:
-    code, out, err = root.run(ATTEMPT.format(arguments=arguments, rows=rows, end=end), **options)
-    assert code in {0, 5, -signal.SIGKILL}, err
-    return list(out.split())
-
-
-def test_a_run_is_continued_by_its_id(root: Any) -> None:
-    """The same id again is the next attempt of the same run: steps go on where the last ended, the name stays."""
-    first = _attempt(root, "id='mine', name='baseline'")
-    second = _attempt(root, "id='mine'", end="import os; os.kill(os.getpid(), 9)")
-    third = _attempt(root, "id='mine', resume='must'")
-    assert first == ["mine", "False", "0", "baseline"]
-    assert second == ["mine", "True", "3", "baseline"]
-    assert third == ["mine", "True", "6", "baseline"]
-    assert [journal.only(records.Start).attempt for journal in root.journals] == [1, 2, 3]
-    assert [journal.steps for journal in root.journals] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
-    read = open_run(root.folders[0])
-    assert (read.name, read.state, len(read.attempts)) == ("baseline", "finished", 3)
-
-
-def test_steps_go_on_after_a_fast_attempt(root: Any) -> None:
-    """Also where the last heartbeat lies far before the end of a journal that was killed."""
-    code = """
-import os, rankzero
-run = rankzero.init(id="mine")
-for step in range(50_000):
-    run.log({"a": 1.0, "b": 2.0, "c": 3.0})
-run.flush()
-os.kill(os.getpid(), 9)
-"""
-    assert root.run(code)[0] == -signal.SIGKILL
-    assert _attempt(root, "id='mine'")[2] == "50000"
-
-
-def test_resume_never_and_must(root: Any) -> None:
-    """The strict modes refuse at init, with a sentence, and leave no run open."""
-    with pytest.raises(ResumeError, match='resume="must", but there is no run'):
-        root.init(id="mine", resume="must")
-    assert rankzero.run is None
-    run = root.init(id="mine", resume="never")
-    run.log({"x": 1})
-    run.finish()
-    with pytest.raises(ResumeError, match="choose another id"):
-        root.init(id="mine", resume="never")
-    assert rankzero.run is None
-    assert threading.active_count() < 20
-    root.init(id="mine", resume="allow").finish()
-
-
-def test_resume_auto_continues_what_did_not_finish(root: Any) -> None:
-    """The newest run of the project that crashed or failed goes on; one that finished, or is running now, does not."""
-    done = _attempt(root, "project='p', resume='auto'")
-    crashed = _attempt(root, "project='p', resume='auto'", end="run.flush(); import os; os.kill(os.getpid(), 9)")
-    other = _attempt(root, "project='q', resume='auto'")
-    failed = _attempt(root, "project='p', resume='auto'", end="sys.exit(5)")
-    assert len({done[0], crashed[0], other[0]}) == 3
-    assert failed[:3] == [crashed[0], "True", "3"]
-    running = root.start("import rankzero, sys\nrun = rankzero.init(project='p', resume='auto')\nrun.log({'x': 1})\nprint(run.id, flush=True)\nsys.stdin.read()")
-    assert running.stdout.readline().strip() == crashed[0]
-    fresh = _attempt(root, "project='p', resume='auto'")
-    assert fresh[0] not in {done[0], crashed[0], other[0]}
-    running.communicate(timeout=60)
-
-
-# -- modes ------------------------------------------------------------------------------------------------------------
-
-
-def test_disabled_costs_nothing(root: Any) -> None:
-    """No file, no thread, no hook; every call is accepted, config and summary work, given names are there."""
-    hooks = sys.excepthook, sys.exit, os._exit, signal.getsignal(signal.SIGTERM), sys.stdout.write, threading.active_count()
-    run = root.init(mode="disabled", name="n", group="g", tags=["t"], job_type="j", notes="o", project="p", config={"lr": 1})
-    run.log({"x": object()}, step="nonsense", commit=True, ranks="all")
-    rankzero.log({"x": 1})
-    run.define_metric("x", summary="min")
-    run.event("x")
-    run.alert("x")
-    run.mark_preempting()
-    run.watch(object())
-    run.unwatch()
-    assert run.save("*.py") == []
-    run.log_code()
-    with run.phase("evaluation"):
-        run.flush()
-    run.summary["best"] = 1
-    run.name, run.tags, run.notes = "n", ["t"], "o"
-    assert (run.name, run.group, run.tags, run.job_type, run.notes, run.project) == ("n", "g", ("t",), "j", "o", "p")
-    assert (run.config["lr"], run.summary["best"], run.step, run.rank, run.resumed, run.disabled) == (1, 1, 0, 0, False, True)
-    assert isinstance(run.id, str)
-    assert isinstance(run.url, str)
-    assert repr(run)
-    now = sys.excepthook, sys.exit, os._exit, signal.getsignal(signal.SIGTERM), sys.stdout.write, threading.active_count()
-    assert now == hooks
-    with run:
-        pass
-    run.log({"late": 1})
-    assert not root.path.exists()
-    assert rankzero.run is None
-
-
-def test_a_run_leaves_no_hook_behind(root: Any) -> None:
-    """After finish() the interpreter is as it was: hooks, handlers, streams, threads."""
-
-    def state() -> tuple[Any, ...]:
-        handlers = [signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]
-        threads = {thread.name for thread in threading.enumerate() if thread.name.startswith("rankzero")}
-        return sys.excepthook, sys.exit, os._exit, handlers, sys.stdout.write, sys.stderr.write, threads
-
-    before = state()
-    run = root.init(settings={"console": True})
-    run.log({"x": 1})
-    run.finish()
-    assert state() == before
