@@ -91,7 +91,7 @@ class _Capture:
         self.lock = threading.Lock()
         self.owners: dict[str, tuple[int, str]] = {}
         self.lines: dict[tuple[str, str, str, str], None] = {}
-        self.offered: list[tuple[dict[str, Any], str]] = []
+        self.offered: dict[str, dict[str, Any]] = {}
         self.run: Run | None = None
         self.described: Run | None = None
 
@@ -100,7 +100,7 @@ class _Capture:
         if self.described is run:
             return
         self.described = run
-        for values, source in self.offered:
+        for source, values in self.offered.items():
             run.config.update(values, source=source)
         for line in self.lines:
             run.capture(*line)
@@ -137,10 +137,11 @@ def training_run(by: str) -> Run | None:
 def offer_config(values: dict[str, Any], source: str) -> None:
     """Hyperparameters found before there is a run (a parsed command line); they go into its config when it is made.
 
+    A later offer of the same source replaces the former for the runs made after it.
     What looks like a password, a token or a key is scrubbed: the user did not choose to record it.
     """
     values = scrub(plain(values))
-    _capture.offered.append((values, source))
+    _capture.offered[source] = values
     if _capture.described is not None and _capture.described is current_run():
         _capture.described.config.update(values, source=source)
 

@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
         with guard("the report of `rankzero run`"):
             from rankzero.launch.report import Launch, report
 
-            report(Launch(asked.command, chosen, started, time.monotonic() - clock, status))
+            report(Launch(asked.command, chosen, started, time.monotonic() - clock, status, asked.json))
     return end_like(status)
 
 

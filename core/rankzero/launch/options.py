@@ -58,6 +58,7 @@ class Asked:
     command: list[str] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
     help: bool = False
+    json: bool = False
 
 
 def parse(argv: list[str]) -> Asked:
@@ -73,6 +74,9 @@ def parse(argv: list[str]) -> Asked:
         if flag in {"-h", "--help"}:
             asked.help = True
             return asked
+        if flag == "--json" and not given:
+            asked.json = True
+            continue
         option = _option(flag)
         if not option.metavar:
             if given:
@@ -94,6 +98,7 @@ def usage() -> str:
     """The help text."""
     lines = [f"usage: {USAGE}", "", "Runs COMMAND and records what it trains. Options, all before COMMAND:", ""]
     lines += [f"  {(option.flag + ' ' + option.metavar).strip():<20}  {option.meaning}" for option in OPTIONS]
+    lines.append(f"  {'--json':<20}  print the runs as one line of JSON at the end of standard output, instead of the report")
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,8 @@ from rankzero import ranks
 from rankzero.launch.ending import record_ending
 from rankzero.launch.program import out_of_reach
 from rankzero.launch.recorded import Found, find
-from rankzero.query import RunView
+from rankzero.query import RunView, details, open_run
+from rankzero.query.strictjson import dumps
 from rankzero.records import Capture
 from rankzero.settings import Settings
 
@@ -30,6 +31,7 @@ class Launch:
         started: seconds since the epoch.
         seconds: how long the command took.
         status: its exit status, or minus the signal that killed it.
+        json: whether the runs are wanted as JSON instead of the report.
     """
 
     command: list[str]
@@ -37,18 +39,23 @@ class Launch:
     started: float
     seconds: float
     status: int
+    json: bool = False
 
 
 def report(launch: Launch) -> None:
-    """Complete the runs with how the job ended, and print the report to stderr unless quiet."""
+    """Complete the runs with how the job ended, and print the report to stderr unless quiet, or the runs as JSON."""
     token = launch.settings.launch
     found = find(launch.settings.root, token, launch.started)
     led = [run for run in found if run.is_led_by(token)]
     for run in led:
         record_ending(run, token, launch.started, launch.seconds, launch.status)
-    if launch.settings.quiet or sys.stderr is None:
-        return
     try:
+        if launch.json:
+            sys.stdout.write(dumps([details(open_run(run.view.folder)) for run in led]) + "\n")
+            sys.stdout.flush()
+            return
+        if launch.settings.quiet or sys.stderr is None:
+            return
         sys.stderr.writelines(f"{line}\n" for line in _lines(launch, found, led))
         sys.stderr.flush()
     except OSError:  # the terminal is gone

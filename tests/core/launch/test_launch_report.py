@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -25,6 +26,16 @@ def _report(done: object) -> list[str]:
     lines = text.decode().splitlines()
     first = next((index for index, line in enumerate(lines) if line.startswith("rankzero: ")), len(lines))
     return lines[first:]
+
+
+def test_the_report_as_json(launcher: Launcher) -> None:
+    """With --json the last line of standard output is a list of the runs, and nothing is said on stderr."""
+    done = launcher.run("--json", sys.executable, "-c", BY_HAND + "print('the job itself')\n")
+    first, last = done.stdout.decode().splitlines()
+    assert first == "the job itself"
+    (run,) = json.loads(last)
+    assert (run["name"], run["state"], run["metrics"]["loss"]["last"]) == ("by-hand", "finished", 1.0)
+    assert _report(done) == []
 
 
 def test_a_run_and_what_was_captured(launcher: Launcher, framework: dict[str, str]) -> None:
