@@ -71,6 +71,8 @@ class Found:
 class Gradients:
     """A measurement on the device: `vectors` are to be transferred, `read` makes sense of what arrives. No gradient is kept.
 
+    `bad` is the first parameter whose gradient is not finite, where that can be known now (on a CPU).
+
     Args:
         parameters: whose gradients; those without one are left out.
         optimizer: the one about to step. One that unscales by itself (fused, under a GradScaler) still holds scaled gradients,
@@ -98,6 +100,7 @@ class Gradients:
         tensors = [part.tensor for _, part in kept]
         self._sizes = [tensor.numel() for tensor in tensors]
         self._unclipped_copies = 1
+        self.bad: str | None = None
         self.bytes_read = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         self._kinds = norms.Kinds(tensors)
         self.vectors: dict[str, list[Tensor]] = {}
@@ -116,6 +119,7 @@ class Gradients:
             self.vectors["histograms"] = [histograms.count_all(_unscaled(tensor, scale)) for tensor in tensors]
         if infinite is not None:
             self.vectors["skipped"] = [infinite]
+            self.bad = None  # it will not be used
         if unclipped is not None:
             self.vectors["unclipped"] = [_unscaled(unclipped[0], scale)]
             self._unclipped_copies = unclipped[1]
@@ -139,6 +143,11 @@ class Gradients:
             found.histograms = read_histograms(numbers["histograms"], self._sampled, self._sizes, wanted)
         return found
 
+    def _first_bad(self, counts: Sequence[Tensor]) -> str | None:
+        """The first parameter in the model's order whose gradient is not finite."""
+        found = self._kinds.sorted([count for vector in counts for count in vector.tolist()])
+        return next((name for name, bad in zip(self._names, found, strict=True) if bad), None)
+
     def _measure_norms(self, scale: Tensor | None, *, count: bool) -> None:
         vectors = self._kinds.each(norms.norms)
         finite = norms.finite(vectors)
@@ -146,6 +155,7 @@ class Gradients:
             self.vectors["nonfinite"] = self._kinds.each(norms.count_nonfinite)
             if finite is False:  # squares of large numbers overflow too
                 vectors = self._kinds.each(norms.norms_in_double)
+                self.bad = self._first_bad(self.vectors["nonfinite"])
         self.vectors["norms"] = [_unscaled(vector, scale) for vector in vectors]
 
 

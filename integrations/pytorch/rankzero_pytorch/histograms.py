@@ -105,7 +105,8 @@ def decode(row: Sequence[float], *, sampled: bool) -> Histogram:
         low, high = 0.0, 0.0
     edges = [low + (high - low) * i / BINS for i in range(BINS)] + [high]
     if not all(map(float.__lt__, edges, edges[1:])):  # all values alike, as far as numbers go
-        edges, counts = [low - 0.5, high + 0.5], [sum(counts)]
+        around = max(0.5, abs(low) * 1e-6)
+        edges, counts = [low - around, high + around], [sum(counts)]
     return Histogram(edges, counts, sampled=sampled, nonfinite=int(bad))
 
 

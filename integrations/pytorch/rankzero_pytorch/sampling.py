@@ -149,20 +149,22 @@ class Sampling:
     def _emit(self) -> None:
         """Log what was measured in this step; it arrives from the device later."""
         measured, self._measured, self._covered = self._measured, [], 0
-        began = perf_counter()
+        began, count = perf_counter(), self._count
         vectors: dict[str, list[Tensor]] = {}
         for index, part in enumerate(measured):
             vectors.update({f"{index} {name}": found for name, found in part.vectors.items()})
             part.vectors = {}
         if not vectors:
             return
-        if next(iter(vectors.values()))[0].device.type != "cpu":
+        on_host = next(iter(vectors.values()))[0].device.type == "cpu"
+        if on_host:
+            self._tell(next((p.bad for p in measured if isinstance(p, Gradients) and p.bad is not None), None), count)
+        else:
             self._cost += sum(part.bytes_read for part in measured) / READING_SPEED
         names = Names(self._lies.spread, self._suffix)
-        count = self._count
 
         def decode(numbers: Numbers) -> dict[str, Any]:
-            return self._row(measured, numbers, names, count)
+            return self._row(measured, numbers, names, count, on_host=on_host)
 
         with torch.no_grad():
             reading = Reading(vectors, decode)
@@ -170,7 +172,9 @@ class Sampling:
         self.schedule.spent(self._cost + perf_counter() - began, self._steps)
         self._cost = 0.0
 
-    def _row(self, measured: list[Gradients | Weights], numbers: Numbers, names: Names, count: int) -> dict[str, Any]:
+    def _row(
+        self, measured: list[Gradients | Weights], numbers: Numbers, names: Names, count: int, *, on_host: bool
+    ) -> dict[str, Any]:
         """The metrics of a sample; runs in the writer thread."""
         row: dict[str, Any] = {}
         gradients = Found()
@@ -182,11 +186,12 @@ class Sampling:
                 gradients.extend(part.read(own, self.wanted))
         if gradients.names:
             gradients.write(row, names, self.wanted)
-            self._look_for_bad(gradients, count)
+            if not on_host:
+                self._tell(gradients.first_bad(), count)
         return row
 
-    def _look_for_bad(self, gradients: Found, count: int) -> None:
-        bad = gradients.first_bad()
+    def _tell(self, bad: str | None, count: int) -> None:
+        """Say that gradients have become infinite, and which was the first."""
         if bad is not None and not self._count_bad:
             message = f"the gradient of {bad} is not finite"
             self.run.event("nonfinite", message, parameter=bad, optimizer_step=count)

@@ -95,14 +95,16 @@ def scalar(value: Any) -> float | Tensor | None:
     """A loss as a number, on an accelerator as a copy there; None for what is no scalar."""
     if not isinstance(value, Tensor):
         return float(value) if isinstance(value, int | float) else None
-    if value.numel() != 1 or value.is_complex():
+    tensor = value
+    if tensor.numel() != 1 or tensor.is_complex():
         return None
     shard = shard_type()
-    if shard is not None and isinstance(value, shard):
-        whole: Any = value.detach()
+    if shard is not None and isinstance(tensor, shard):
+        whole: Any = tensor.detach()
         if not all(placement.is_replicate() for placement in whole.placements):
             return None
-        value = whole.to_local()
-    if value.device.type == "cpu":
-        return cast("float", value.item())
-    return value.detach().reshape(()).clone()
+        tensor = whole.to_local()
+    if tensor.device.type == "cpu":
+        return cast("float", tensor.item())
+    found: Tensor = tensor.detach().reshape(()).clone()
+    return found

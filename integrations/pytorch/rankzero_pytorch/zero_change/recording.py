@@ -59,12 +59,11 @@ class Recording:
 
     def after_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> None:
         """Record the step."""
-        rate = 0.0
         if count != self._count:
             self._count = count
-            rate = self._time(count)
+            self._time(count)
         if self._zero:
-            row = self._row(optimizer, self._optimizers[id(optimizer)][1], rate)
+            row = self._row(optimizer, self._optimizers[id(optimizer)][1])
             self._numbering.log(row, count)
             if self._unreported:
                 self._report(row)
@@ -73,24 +72,24 @@ class Recording:
         for sampling in self._samplings:
             sampling.after_step(optimizer, closure, count)
 
-    def _time(self, count: int) -> float:
-        """Record where this rank's time went since the last step; returns samples per second of all ranks."""
+    def _time(self, count: int) -> None:
+        """Record where this rank's time went since the last step, and how many samples it trained on."""
         seen, alone = self._seen, self._ranks == 1
         seen.phases.step = self._numbering.step(count)
         spent = seen.clock.take(alone=alone)
         on_device = seen.gaps.take()
         samples = seen.samples.take()
-        if spent is None:
-            return 0.0
-        if "time/step" in self._ours:
-            busy = spent.busy if on_device is None or alone else on_device
-            row = {"time/step": spent.step, "time/input": spent.input, "time/busy": busy}
-            self._numbering.log(row, count, "all")
-            if self._unreported:
-                self._report(row)
-        return samples * (seen.samples.ranks or self._ranks) / spent.step
+        if spent is None or "time/step" not in self._ours:
+            return
+        busy = spent.busy if on_device is None or alone else on_device
+        row = {"time/step": spent.step, "time/input": spent.input, "time/busy": busy}
+        if samples and "throughput/samples" in self._ours:
+            row["throughput/samples"] = samples / spent.step
+        self._numbering.log(row, count, "all")
+        if self._unreported:
+            self._report(row)
 
-    def _row(self, optimizer: Optimizer, tracked: Tracked, rate: float) -> dict[str, Any]:
+    def _row(self, optimizer: Optimizer, tracked: Tracked) -> dict[str, Any]:
         seen, ours = self._seen, self._ours
         row: dict[str, Any] = {}
         loss = seen.losses.take(optimizer)
@@ -101,8 +100,6 @@ class Recording:
         if "optim/lr" in ours:
             tracked.put_rates(row, optimizer)
         seen.scaling.put(row, optimizer)
-        if rate and "throughput/samples" in ours:
-            row["throughput/samples"] = rate
         row["progress/micro_step"] = seen.losses.backwards
         if seen.samples.total:
             row["progress/samples"] = seen.samples.total * (seen.samples.ranks or self._ranks)
