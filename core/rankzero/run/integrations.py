@@ -19,9 +19,11 @@ class Watcher(Protocol):
 
     def watch(self, run: Run, obj: Any, **options: Any) -> bool:
         """Watch `obj` if it belongs to this framework; false if it does not."""
+        ...
 
     def unwatch(self, run: Run, obj: Any) -> bool:
         """Stop watching `obj`, or everything if it is None; false if it does not belong to this framework."""
+        ...
 
 
 @cache

@@ -59,7 +59,7 @@ def test_a_full_disk_loses_nothing_and_leaves_no_torn_line(small_disk: Path) -> 
 
 
 def test_a_deleted_folder_is_made_anew_with_all_that_is_needed_to_read_it(tmp_path: Path) -> None:
-    """rm -r of a run in use does not stop the recording, and the new file explains its own columns."""
+    """Rm -r of a run in use does not stop the recording, and the new file explains its own columns."""
     journal = _journal(tmp_path)
     journal.pin(records.Columns(id=0, keys=["loss"]))
     journal.write(records.encode_rows([[0, 1, 2, 0.5]]))
