@@ -60,6 +60,7 @@ class Deferred(Protocol):
 
     def ready(self) -> bool:
         """Whether `value()` returns without waiting."""
+        ...
 
     def value(self) -> Any:
         """The value, or a dict of names to values."""

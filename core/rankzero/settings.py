@@ -193,8 +193,8 @@ def _checked(name: str, value: Any) -> Any:
     if row is None:
         known = ", ".join(f.name for f in fields(Settings))
         raise SettingError(f"there is no setting {name!r}; the settings are {known}")
-    if isinstance(value, bool) and isinstance(row.default, bool):
+    if isinstance(row.default, bool) and isinstance(value, bool):
         return value
-    if isinstance(row.default, tuple):
-        return _words(value) if isinstance(value, str) else tuple(str(word) for word in value)
+    if isinstance(row.default, tuple) and not isinstance(value, str):
+        return tuple(str(word) for word in value)
     return _parsed(name, str(value), row.metadata["parse"])
