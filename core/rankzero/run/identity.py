@@ -17,7 +17,7 @@ from rankzero.errors import ResumeError
 from rankzero.ranks import Ranks
 from rankzero.records import Start, decode_line
 from rankzero.run.earlier import head, tail
-from rankzero.store import RunFolder, check_name, parse_journal_name
+from rankzero.store import RunFolder, check_name, journal_name, parse_journal_name
 
 STALE_SECONDS = 60.0
 """A claim older than this before the process's start belongs to an earlier job whose key was the same."""
@@ -71,9 +71,21 @@ def agree(wish: Wish, ranks: Ranks) -> Claim:
         found = read_claim(path)
         if found is None:
             return _make(path, wish, ranks, _earlier(jobs, ranks))
-        if ranks.key_is_process or found.made >= wish.started - STALE_SECONDS:
+        if not _is_of_a_former_start(found, wish, ranks):
             return found
         generation += 1
+
+
+def _is_of_a_former_start(claim: Claim, wish: Wish, ranks: Ranks) -> bool:
+    """Whether a claim with this attempt's key was made by an earlier start of the job, or by an earlier job.
+
+    Some keys do not change from one start to the next. What tells is this rank's own journal of the claimed attempt: closed,
+    or left by a process that is gone. A journal whose process lives is that of a second process with this rank.
+    """
+    if not ranks.key_is_process and claim.made < wish.started - STALE_SECONDS:
+        return True
+    own = RunFolder(wish.root, claim.project, claim.run).journal / journal_name(claim.attempt, f"r{ranks.rank}")
+    return own.exists() and _is_gone(own)
 
 
 def read_claim(path: Path) -> Claim | None:
@@ -119,24 +131,22 @@ def _unfinished(wish: Wish) -> str:
     newest = sorted(project.glob("*/journal"), key=lambda path: path.stat().st_mtime, reverse=True)
     for folder in newest:
         attempts = sorted(folder.glob("*-r0.jsonl"))
-        if attempts and _is_left(attempts[-1]):
+        if attempts and _is_gone(attempts[-1]) and b'"state":"finished"' not in tail(attempts[-1]):
             return folder.parent.name
     return ""
 
 
-def _is_left(journal: Path) -> bool:
-    """Whether the journal's process is gone without having finished."""
+def _is_gone(journal: Path) -> bool:
+    """Whether the journal was closed or its process is gone; a journal that is just being made is not."""
     from rankzero.journal.reader import last_time
     from rankzero.query.alive import is_alive
     from rankzero.query.writer import Writer
 
     end = tail(journal)
     if b'"kind":"end"' in end:
-        return b'"state":"finished"' not in end
-    start = decode_line(head(journal).split(b"\n")[0])
-    if not isinstance(start, Start):
         return True
-    return not is_alive(Writer(journal, "r0", start, latest=last_time(end.split(b"\n"))))
+    start = decode_line(head(journal).split(b"\n")[0])
+    return isinstance(start, Start) and not is_alive(Writer(journal, "", start, latest=last_time(end.split(b"\n"))))
 
 
 def _reserve(folder: RunFolder) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from rankzero.errors import ResumeError, UsageError
 from rankzero.ranks import Ranks
+from rankzero.records import Start, encode
 from rankzero.run.identity import Claim, Wish, agree
 from rankzero.store import RunFolder
 
@@ -49,6 +50,7 @@ import os, sys, time
 from pathlib import Path
 import rankzero
 from rankzero.ranks import Ranks
+from rankzero.records import Start, encode
 from rankzero.run.identity import Wish, agree
 
 ranks = Ranks(0, 50, 0, 50, 0, 1, "torchrun", True, "job", "job/0", 0, True)
@@ -147,3 +149,18 @@ def test_a_lost_race_leaves_no_empty_run_behind(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "p").iterdir()) == [claims[0].run]
     folder = RunFolder(tmp_path, "p", claims[0].run)
     assert [path.name for path in folder.journal.iterdir()] == ["0001.attempt"]
+
+
+@pytest.mark.parametrize("key_is_process", [True, False])
+def test_a_restart_that_no_variable_tells(tmp_path: Path, *, key_is_process: bool) -> None:
+    """With an unchanged key it is the rank's own journal, left by a process that is gone, that tells a new start."""
+    ranks = _ranks(key_is_process=key_is_process)
+    first = agree(_wish(tmp_path), ranks)
+    own = RunFolder(tmp_path, "p", first.run).journal / "0001-r0.jsonl"
+    own.touch()
+    assert agree(_wish(tmp_path), ranks) == first
+    own.write_bytes(encode(Start(run=first.run, project="p", attempt=1, wall=0.0, host="gone", pid=1)))
+    again = agree(_wish(tmp_path), ranks)
+    assert (again.run, again.attempt) == ((first.run, 2) if key_is_process else (again.run, 1))
+    assert (again.run == first.run) is key_is_process
+    assert agree(_wish(tmp_path), ranks) == again
