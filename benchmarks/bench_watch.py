@@ -32,7 +32,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     harness.heading("watch() of gradients, 148 tensors, 124 million parameters: CPU milliseconds of one sampled step")
-    found = harness.interleaved(3, KINDS, lambda kind: harness.fresh("bench_watch", kind))
+    found = harness.interleaved(2, KINDS, lambda kind: harness.fresh("bench_watch", kind))
     harness.table(["", "CPU"], [[kind, figures["cpu"]] for kind, figures in found.items()])
     theirs = found["wandb watch"]["cpu"]
     for kind, share in zip(KINDS[1:4], (1 / 40, 1 / 30, 1 / 2.5), strict=True):
