@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,11 +83,18 @@ class Root:
         settings = {**QUIET, **given.pop("settings", {})}
         return rankzero.init(dir=self.path, settings=settings, **given)
 
-    def start(self, code: str, *, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
-        """A program that has this root as RANKZERO_DIR, running; its streams are pipes of text."""
+    def start(
+        self, code: str, *, env: Mapping[str, str] | None = None, before: Sequence[str] = (), **options: Any
+    ) -> subprocess.Popen[str]:
+        """A program that has this root as RANKZERO_DIR, running; its streams are pipes of text.
+
+        `before` are words that go before python on the command line.
+        """
         environ = {**os.environ, "RANKZERO_DIR": str(self.path), "PYTHONUNBUFFERED": "1", **(env or {})}
         streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        process = subprocess.Popen([sys.executable, "-c", code], cwd=self.folder, env=environ, text=True, **streams)
+        process = subprocess.Popen(
+            [*before, sys.executable, "-c", code], cwd=self.folder, env=environ, text=True, **streams
+        )
         self.started.append(process)
         return process
 
@@ -106,6 +113,10 @@ class Root:
     def journals(self) -> list[Recorded]:
         """Every journal of every run."""
         return [Recorded(path) for folder in self.folders for path in folder.journals()]
+
+    def read(self, path: Path) -> Recorded:
+        """One journal."""
+        return Recorded(path)
 
     def of(self, run: rankzero.Run) -> list[Recorded]:
         """The journals of one run."""
