@@ -251,6 +251,7 @@ class Recorder:
             self._rows.give_up_waiting()
             self._drain(0)
             self._beat()
+            self.journal.flush(now=True)
             self._watch_journal()
             self.journal.add(end())
             self.journal.close()

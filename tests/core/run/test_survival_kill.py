@@ -49,6 +49,7 @@ class Lateness:
         self._thread.start()
 
     def stop(self) -> None:
+        """Stop measuring."""
         self._stop.set()
         self._thread.join()
 
