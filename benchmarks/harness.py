@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 def fresh(module: str, *args: object, timeout: float = 600) -> dict[str, Any]:
     """Run `python -m benchmarks.<module> <args>` alone in a new process and return the JSON it answered."""
     environ = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every import of an edited file would compile it
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, args)]
     done = subprocess.run(
         command,
