@@ -1,0 +1,207 @@
+"""The end of a process: never later than two seconds, nobody of ours outlives it; suspended processes go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankzero import records
+from rankzero.query import open_run
+
+SLACK = 3.0
+"""Seconds that a busy machine may take to end an interpreter, beyond the two that finish() may wait."""
+
+TRAIN = """
+import os, sys, time
+import rankzero
+{setup}
+run = rankzero.init(id="mine")
+run.log({{"x": 0}})
+run.flush()
+print("ready", flush=True)
+slowest = 0.0
+for line in sys.stdin:
+    for step in range(int(line)):
+        begun = time.perf_counter()
+        run.log({{"x": 1, "y": 2.0}})
+        slowest = max(slowest, time.perf_counter() - begun)
+        time.sleep(0.0005)
+    print("done", slowest, flush=True)
+{last}
+"""
+
+
+class _Training:
+    def __init__(
+        self, root: Any, *, setup: str = "", last: str = "sys.exit(3)", env: dict[str, str] | None = None
+    ) -> None:
+        self.process = root.start(TRAIN.format(setup=setup, last=last), env=env)
+        assert self.process.stdout.readline() == "ready\n", self.process.stderr.read()
+
+    def train(self, rows: int) -> float:
+        """Log rows; the slowest call of log()."""
+        self.process.stdin.write(f"{rows}\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline().split()[1])
+
+    def end(self) -> tuple[int, float]:
+        """Let it end: its exit code and the seconds that took."""
+        begun = time.monotonic()
+        self.process.communicate(timeout=60)
+        return self.process.returncode, time.monotonic() - begun
+
+
+def _journal(root: Any) -> Path:
+    (path,) = root.path.glob("default/mine/journal/*.jsonl")
+    return Path(path)
+
+
+def _until(condition: Any, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert condition()
+
+
+@pytest.mark.parametrize("last", ["sys.exit(3)", "os._exit(3)"])
+@pytest.mark.parametrize("blocked", ["open", "write"])
+def test_a_file_system_that_hangs(root: Any, blocked: str, last: str) -> None:
+    """A journal that cannot be opened or written, without ever an error: log() never waits, and the end comes in time."""
+    training = _Training(root, last=last)
+    path = _journal(root)
+    _until(lambda: root.read(path).rows)
+    path.unlink()
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if blocked == "write" else -1
+    slowest = training.train(4000)
+    code, seconds = training.end()
+    if reader >= 0:
+        os.close(reader)
+    assert code == 3
+    assert 1.0 < seconds < 2.0 + SLACK
+    assert slowest < 1.0
+
+
+HANGING = '#!/bin/sh\necho $$ >> "$PIDS"\nsleep 60 & wait\n'
+
+
+@pytest.mark.parametrize("last", ["sys.exit(3)", "os._exit(3)", "raise ValueError"])
+def test_a_git_that_hangs(root: Any, tmp_path: Path, last: str) -> None:
+    """The end does not wait for it, everything else is written, and git and its children are gone."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "git").write_text(HANGING)
+    (tools / "git").chmod(0o755)
+    pids = tmp_path / "pids"
+    env = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PIDS": str(pids)}
+    training = _Training(root, last=last, env=env)
+    _until(pids.exists)
+    code, seconds = training.end()
+    assert code == (1 if "raise" in last else 3)
+    assert seconds < 2.0 + SLACK
+    assert root.only.only(records.End).exit_code == code
+    for pid in pids.read_text().split():
+        _until(lambda group=int(pid): not _lives(group))
+
+
+def _lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+NEVER = """
+class Never:
+    def ready(self): return False
+    def value(self): time.sleep(600)
+"""
+
+
+def test_a_device_that_hangs(root: Any) -> None:
+    """Values that never arrive hold back neither the end nor anything else."""
+    training = _Training(root, setup=NEVER, last="run.log({'stuck': Never(), 'x': 2})\nsys.exit(3)")
+    code, seconds = training.end()
+    assert code == 3
+    assert seconds < 2.0 + SLACK
+    assert root.only.curve("x") == [(0, 0), (1, 2)]
+    assert root.only.only(records.End).exit_code == 3
+
+
+def test_hundreds_of_values_that_hang(root: Any) -> None:
+    """Even where the writer had to wait for one of them the process ends in time."""
+    training = _Training(
+        root, setup=NEVER, last="for _ in range(300): run.log({'stuck': Never()})\ntime.sleep(0.5)\nsys.exit(3)"
+    )
+    code, seconds = training.end()
+    assert code == 3
+    assert seconds < 0.5 + 2.0 + SLACK
+
+
+def test_sigterm_while_finishing(root: Any) -> None:
+    """A signal that arrives while the run is being closed ends the process as ever, and the run is closed."""
+    last = "run.log({'stuck': Never(), 'x': 2})\nprint('finishing', flush=True)\nrun.finish()\ntime.sleep(60)"
+    training = _Training(root, setup=NEVER, last=last)
+    training.train(0)
+    training.process.stdin.close()
+    training.process.stdin = None
+    assert training.process.stdout.readline() == "finishing\n"
+    time.sleep(0.4)
+    training.process.send_signal(signal.SIGTERM)
+    assert training.process.wait(timeout=2.0 + SLACK) == -signal.SIGTERM
+    assert root.only.curve("x") == [(0, 0), (1, 2)]
+    assert root.only.of(records.End)
+
+
+def test_no_thread_or_process_of_ours_is_left(root: Any) -> None:
+    """After the run nothing of it runs, neither in the process nor beside it."""
+    psutil = pytest.importorskip("psutil")
+    process = root.start("""
+import sys, threading, time
+import rankzero
+run = rankzero.init()
+for step in range(100):
+    run.log({"x": step})
+    time.sleep(0.005)
+run.finish()
+print([thread.name for thread in threading.enumerate()], flush=True)
+sys.stdin.readline()
+""")
+    assert process.stdout.readline() == "['MainThread']\n"
+    assert psutil.Process(process.pid).children(recursive=True) == []
+    process.communicate("end\n", timeout=60)
+
+
+def test_a_suspended_process_goes_on(root: Any) -> None:
+    """Between SIGSTOP and SIGCONT it counts as running and writes nothing; then all goes on, nothing is lost."""
+    training = _Training(root, last="run.finish()", env={"RANKZERO_HEARTBEAT_INTERVAL": "0.2"})
+    training.train(1000)
+    training.process.send_signal(signal.SIGSTOP)
+    time.sleep(0.3)
+    before = len(root.only.beats)
+    time.sleep(2.0)
+    assert open_run(root.folders[0]).state == "running"
+    assert len(root.only.beats) == before
+    training.process.send_signal(signal.SIGCONT)
+    training.train(500)
+    assert training.end()[0] == 0
+    journal = root.only
+    assert journal.steps == list(range(1501))
+    gaps = [(later[0] - sooner[0]) / 1e6 for sooner, later in zip(journal.beats, journal.beats[1:], strict=False)]
+    assert max(gaps) > 2.0
+    assert open_run(root.folders[0]).state == "finished"
+
+
+def test_a_suspended_process_that_is_killed(root: Any) -> None:
+    """It crashed, at its last line."""
+    training = _Training(root)
+    training.process.send_signal(signal.SIGSTOP)
+    training.process.kill()
+    training.process.communicate(timeout=60)
+    assert open_run(root.folders[0]).state == "crashed"
