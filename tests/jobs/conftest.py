@@ -55,7 +55,8 @@ class Jobs:
 
     def listed(self) -> list[dict[str, Any]]:
         """All runs, as `rankzero ls --json` tells."""
-        return self._json("ls")
+        found: list[dict[str, Any]] = self._json("ls")
+        return found
 
     def only(self) -> dict[str, Any]:
         """The one run there is."""
@@ -65,11 +66,13 @@ class Jobs:
 
     def shown(self, run: str = "latest") -> dict[str, Any]:
         """One run, as `rankzero show RUN --json` tells."""
-        return self._json("show", run)
+        shown: dict[str, Any] = self._json("show", run)
+        return shown
 
     def history(self, run: str, *keys: str) -> dict[str, Any]:
         """Series of a run, as `rankzero history RUN KEY... --json` tells."""
-        return self._json("history", run, *keys)
+        found: dict[str, Any] = self._json("history", run, *keys)
+        return found
 
     def journals(self) -> list[Path]:
         """All journals under the root."""

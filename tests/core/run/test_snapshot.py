@@ -29,7 +29,7 @@ from rankzero.run.snapshot import snapshot
 from rankzero.run.transfers import Held, transfer
 
 
-class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Operations(TorchDispatchMode):
     """Counts the operations of the thread it is entered in, reads of a value included."""
 
     def __init__(self) -> None:
@@ -211,7 +211,7 @@ def test_cuda_is_never_waited_for() -> None:
     allocated = torch.cuda.memory_allocated()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        torch.cuda._sleep(2_000_000_000)  # type: ignore[no-untyped-call]
+        torch.cuda._sleep(2_000_000_000)
         kept = [snapshot((values * index).sum()) for index in range(100)]
         values.zero_()
         waiting = not any(value.ready() for value in kept)
