@@ -6,11 +6,10 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from torch import Tensor
-from torch.compiler import is_dynamo_compiling
 from torch.nn.utils import clip_grad
 
 from rankzero.plugin import guarded
-from rankzero_pytorch.internals import shard_type
+from rankzero_pytorch.internals import compiling, shard_type
 from rankzero_pytorch.patching import replace
 from rankzero_pytorch.steps import steps
 
@@ -20,31 +19,27 @@ class Clipping:
 
     def __init__(self) -> None:
         self._norm_type = 2.0
-        self._seen: tuple[int, Tensor, int] | None = None
+        self._step = -1
+        self._seen: dict[int, Tensor] = {}
 
     def install(self) -> None:
         """Begin to listen."""
         replace(clip_grad, "_get_total_norm", self._around_total)
         replace(clip_grad, "_clip_grads_with_norm_", self._around_clip)
 
-    def take(self, parameters: Collection[int]) -> tuple[Tensor, int] | None:
-        """The last L2 norm seen of gradients of these parameters (by id), once; and how many ranks hold the same part of it."""
-        seen, self._seen = self._seen, None
-        if seen is None or seen[0] not in parameters or steps.count - seen[2] > 1:
-            return None
-        total = seen[1].detach()
-        shard = shard_type()
-        if shard is None or not isinstance(total, shard):
-            return total, 1
-        whole: Any = total
-        copies = 1
-        for size, placement in zip(whole.device_mesh.shape, whole.placements, strict=True):
-            copies *= size if placement.is_replicate() else 1
-        return whole.to_local(), copies
+    def take(self, parameters: Collection[int]) -> list[tuple[Tensor, int]]:
+        """The L2 norms seen for this step of gradients of these parameters (by id), once; several where parts were clipped apart.
+
+        With each, how many ranks hold the same part of it.
+        """
+        if steps.count - self._step > 1:
+            return []
+        mine = [first for first in self._seen if first in parameters]
+        return [_local(self._seen.pop(first).detach()) for first in mine]
 
     def _around_total(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def get_total_norm(tensors: Any, norm_type: float = 2.0, *args: Any, **kwargs: Any) -> Any:
-            if not is_dynamo_compiling():
+            if not compiling():
                 self._norm_type = norm_type
             return original(tensors, norm_type, *args, **kwargs)
 
@@ -56,15 +51,30 @@ class Clipping:
         def clip_grads_with_norm(
             parameters: Any, max_norm: float, total_norm: Tensor, *args: Any, **kwargs: Any
         ) -> Any:
-            if not is_dynamo_compiling():
+            if not compiling():
                 note(parameters, total_norm)
             return original(parameters, max_norm, total_norm, *args, **kwargs)
 
         return clip_grads_with_norm
 
     def _note(self, parameters: Any, total_norm: Tensor) -> None:
-        if isinstance(parameters, list) and parameters and self._norm_type == 2:  # noqa: PLR2004 - the L2 norm
-            self._seen = id(parameters[0]), total_norm, steps.count
+        if not isinstance(parameters, list) or not parameters or self._norm_type != 2:  # noqa: PLR2004 - the L2 norm
+            return
+        if self._step != steps.count:
+            self._step = steps.count
+            self._seen = {}
+        self._seen.setdefault(id(parameters[0]), total_norm)
+
+
+def _local(total: Tensor) -> tuple[Tensor, int]:
+    shard = shard_type()
+    if shard is None or not isinstance(total, shard):
+        return total, 1
+    whole: Any = total
+    copies = 1
+    for size, placement in zip(whole.device_mesh.shape, whole.placements, strict=True):
+        copies *= size if placement.is_replicate() else 1
+    return whole.to_local(), copies
 
 
 clipping = Clipping()

@@ -77,7 +77,7 @@ class Gradients:
         parameters: whose gradients; those without one are left out.
         optimizer: the one about to step. One that unscales by itself (fused, under a GradScaler) still holds scaled gradients,
             and the step it will skip because some are infinite is not recorded.
-        unclipped: their norm before clipping, and how many ranks hold the same part of it.
+        unclipped: norms before clipping, and how many ranks hold the same part of each.
         count: on an accelerator, count non-finite elements; otherwise only parameters that have any are counted.
     """
 
@@ -89,7 +89,7 @@ class Gradients:
         sampler: Sampler,
         optimizer: Optimizer,
         *,
-        unclipped: tuple[Tensor, int] | None = None,
+        unclipped: Sequence[tuple[Tensor, int]] = (),
         count: bool = False,
     ) -> None:
         held = [(p.name, local(p.tensor.grad, lies)) for p in parameters if p.tensor.grad is not None]
@@ -99,7 +99,7 @@ class Gradients:
         self._sampled: list[list[int]] = []
         tensors = [part.tensor for _, part in kept]
         self._sizes = [tensor.numel() for tensor in tensors]
-        self._unclipped_copies = 1
+        self._unclipped_copies = [copies for _, copies in unclipped]
         self.bad: str | None = None
         self.bytes_read = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         self._kinds = norms.Kinds(tensors)
@@ -120,9 +120,8 @@ class Gradients:
         if infinite is not None:
             self.vectors["skipped"] = [infinite]
             self.bad = None  # it will not be used
-        if unclipped is not None:
-            self.vectors["unclipped"] = [_unscaled(unclipped[0], scale)]
-            self._unclipped_copies = unclipped[1]
+        if unclipped:
+            self.vectors["unclipped"] = [_unscaled(norm, scale) for norm, _ in unclipped]
         self._kinds.release()
 
     def read(self, numbers: Numbers, wanted: Wanted) -> Found:
@@ -136,7 +135,8 @@ class Gradients:
         else:
             found.nonfinite = [0.0 if math.isfinite(norm) else 1.0 for norm in found.norms]
         if "unclipped" in numbers:
-            found.unclipped = [norm * norm / self._unclipped_copies for norm in numbers["unclipped"]]
+            pairs = zip(numbers["unclipped"], self._unclipped_copies, strict=True)
+            found.unclipped = [norm * norm / copies for norm, copies in pairs]
         if "largest" in numbers:
             found.largest = self._kinds.sorted(numbers["largest"])
         if "histograms" in numbers:

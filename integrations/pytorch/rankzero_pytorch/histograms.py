@@ -60,7 +60,7 @@ class Sampler:
 
 def count(matrix: Tensor) -> Tensor:
     """A histogram of each row: lowest and highest finite value, number of non-finite ones, and `BINS` counts between."""
-    if matrix.device.type == "cpu" and math.isfinite(matrix.sum().item()):
+    if _on_host(matrix) and math.isfinite(matrix.sum().item()):
         low, high = torch.aminmax(matrix, dim=1, keepdim=True)
         weights = torch.ones_like(matrix)
     else:
@@ -78,7 +78,7 @@ def count(matrix: Tensor) -> Tensor:
 def count_all(tensor: Tensor) -> Tensor:
     """The same over every element of one tensor, as one row; memory stays bounded."""
     elements = flat(tensor)
-    if elements.device.type == "cpu":
+    if _on_host(elements):
         bottom, top = (bound.item() for bound in torch.aminmax(elements))
         if math.isfinite(bottom) and math.isfinite(top):
             pieces = [
@@ -128,3 +128,8 @@ def _finite_range(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 def _at_least_float32(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def _on_host(tensor: Tensor) -> bool:
+    """Whether the host may look at the numbers without waiting for a device."""
+    return tensor.device.type == "cpu"

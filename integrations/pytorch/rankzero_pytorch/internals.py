@@ -20,6 +20,11 @@ BIGGEST_SUM = 1 << 20
 """Elements a CPU sums in one go with float32's precision; above that the norm drifts by more than 1e-3."""
 
 
+def compiling() -> bool:
+    """Whether this code is being compiled, or runs where Python code that is called may be."""
+    return is_dynamo_compiling() or _compiler_of_frames() is not None
+
+
 def uncompiled(function: Callable[P, T]) -> Callable[P, T]:
     """Have `torch.compile` leave this function and what it calls alone: it runs as it is, and nothing is recompiled.
 
@@ -30,7 +35,7 @@ def uncompiled(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        if is_dynamo_compiling():
+        if compiling():
             return around(*args, **kwargs)
         return function(*args, **kwargs)
 
@@ -66,6 +71,7 @@ def capturing(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
 
 
+_compiler_of_frames = getattr(torch._C._dynamo.eval_frame, "get_eval_frame_callback", lambda: None)  # noqa: SLF001
 _graph_task = torch._C._current_graph_task_id  # noqa: SLF001
 
 

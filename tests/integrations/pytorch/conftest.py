@@ -108,6 +108,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def read() -> Callable[[Path], Recorded]:
+    """Reads what the one run under a root recorded."""
+    return only
+
+
+@pytest.fixture
 def run(root: Path) -> Iterator[rankzero.Run]:
     """A run under that root; `recorded` reads it when it is over."""
     torch.manual_seed(0)

@@ -109,6 +109,18 @@ def test_clipping_is_seen_before_and_after(run: rankzero.Run, recorded: Callable
     assert [found.values("grad/norm")[i] for i in (0, 2)] == pytest.approx([1e-3, 1e-3], rel=1e-2)
 
 
+def test_parts_clipped_apart_are_one_norm(run: rankzero.Run, recorded: Callable[[], Recorded]) -> None:
+    """A model whose halves are clipped each by itself has the norm of both before; clipping twice counts once."""
+    model = _model()
+    run.watch(model, log_freq=1)
+    _loss(model).backward()
+    expected = _norm(_grads(model))
+    for part in (model[0], model[2], model[2]):
+        nn.utils.clip_grad_norm_(part.parameters(), 1e-3)
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    assert recorded().values("grad/norm_unclipped") == pytest.approx([expected], rel=CLOSE)
+
+
 def test_a_clip_to_another_norm_is_not_taken_for_this_one(run: rankzero.Run, recorded: Callable[[], Recorded]) -> None:
     """`grad/norm_unclipped` is a 2-norm or nothing."""
     model = _model()

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from torch.compiler import is_dynamo_compiling
-
 from rankzero.plugin import Run, guarded, report
+from rankzero_pytorch.internals import compiling
 from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
 
@@ -72,7 +71,7 @@ class Phases:
         changed = guarded("noticing an evaluation")(self._mode)
 
         def train(module: Any, mode: bool = True) -> Any:
-            if not is_dynamo_compiling() and id(module) in self.models:
+            if not compiling() and id(module) in self.models:
                 changed(mode)
             return original(module, mode)
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from torch.compiler import is_dynamo_compiling
-
+from rankzero_pytorch.internals import compiling
 from rankzero_pytorch.zero_change.clock import Clock
 
 
@@ -16,7 +15,7 @@ def around_wait(clock: Clock) -> Callable[[Callable[..., Any]], Callable[..., An
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
         def wait(*args: Any, **kwargs: Any) -> Any:
-            if is_dynamo_compiling():
+            if compiling():
                 return original(*args, **kwargs)
             began = perf_counter()
             try:

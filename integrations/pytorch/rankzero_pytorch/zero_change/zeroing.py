@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch.compiler import is_dynamo_compiling
-
 from rankzero.plugin import guarded
+from rankzero_pytorch.internals import compiling
 from rankzero_pytorch.zero_change.losses import Losses
 
 
@@ -17,7 +16,7 @@ def around_zero_grad(losses: Losses) -> Callable[[Callable[..., Any]], Callable[
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
         def zero_grad(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-            if not is_dynamo_compiling() and losses.any:
+            if not compiling() and losses.any:
                 zeroed(optimizer)
             return original(optimizer, *args, **kwargs)
 
