@@ -14,7 +14,7 @@ _GROWTH = 16
 
 
 class Earlier(NamedTuple):
-    """The highest of the last steps of rank zero, None if there was none; the run's name, empty if it has none."""
+    """The last step of rank zero in the latest attempt that has one, None if none has; the run's name, empty if it has none."""
 
     step: int | None
     name: str
@@ -22,15 +22,10 @@ class Earlier(NamedTuple):
 
 def earlier(folder: RunFolder, before: int) -> Earlier:
     """What rank zero's journals say of the attempts before this one; of each only its beginning and its end are read."""
-    steps: list[int] = []
-    name = ""
-    for path in folder.journals():
-        attempt, writer = parse_journal_name(path.name) or (before, "")
-        if attempt < before and writer.split("-")[0] == "r0":
-            name = _name(path) or name
-            if (step := last_step(path)) is not None:
-                steps.append(step)
-    return Earlier(max(steps, default=None), name)
+    found = [(path, parse_journal_name(path.name) or (before, "")) for path in folder.journals()]
+    latest_first = [path for path, (attempt, writer) in reversed(found) if attempt < before and writer == "r0"]
+    step = next((step for path in latest_first if (step := last_step(path)) is not None), None)
+    return Earlier(step, next((name for path in latest_first if (name := _name(path))), ""))
 
 
 def last_step(path: Path) -> int | None:
@@ -45,7 +40,7 @@ def last_step(path: Path) -> int | None:
         size *= _GROWTH
 
 
-def head(path: Path, size: int = _PIECE) -> bytes:
+def head(path: Path, size: int = 4096) -> bytes:
     """The first bytes of a file."""
     with path.open("rb") as file:
         return file.read(size)

@@ -78,6 +78,7 @@ class Exits:
             os.register_at_fork(after_in_child=self.forget)
             self._registered = True
         if not self._runs:
+            self._pid = os.getpid()
             self._install()
         self._runs.append(run)
 
