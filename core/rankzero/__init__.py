@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rankzero.errors import RankZeroError
-    from rankzero.run.config import Config, Summary
+    from rankzero.run.config.mapping import Config, Summary
     from rankzero.run.init import init
-    from rankzero.run.media import File, Histogram, Image, Text
     from rankzero.run.run import Run
+    from rankzero.run.values.media import File, Histogram, Image, Text
     from rankzero.settings import Settings
 
     config: Config
@@ -57,13 +57,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "File": "rankzero.run.media",
-    "Histogram": "rankzero.run.media",
-    "Image": "rankzero.run.media",
+    "File": "rankzero.run.values.media",
+    "Histogram": "rankzero.run.values.media",
+    "Image": "rankzero.run.values.media",
     "RankZeroError": "rankzero.errors",
     "Run": "rankzero.run.run",
     "Settings": "rankzero.settings",
-    "Text": "rankzero.run.media",
+    "Text": "rankzero.run.values.media",
     "init": "rankzero.run.init",
 }
 

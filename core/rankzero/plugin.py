@@ -25,12 +25,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from rankzero import settings
 from rankzero.errors import MissingDependencyError, guard, guarded, warn_once
-from rankzero.run.hyperparameters import plain
+from rankzero.run.config.hyperparameters import plain
+from rankzero.run.facts.secrets import scrub
 from rankzero.run.init import current as current_run
 from rankzero.run.init import init
-from rankzero.run.media import Histogram
 from rankzero.run.run import Run
-from rankzero.run.secrets import scrub
+from rankzero.run.values.media import Histogram
 
 __all__ = [
     "Deferred",

@@ -127,7 +127,10 @@ class Settings:
     )
     launch: str = _row("", "RANKZERO_LAUNCH", _text, "set by `rankzero run`: the token its processes share")
     activate: str = _row(
-        "", "RANKZERO_ACTIVATE", _text, "set by `rankzero run`: frameworks and their integrations, torch=rankzero_pytorch:integration"
+        "",
+        "RANKZERO_ACTIVATE",
+        _text,
+        "set by `rankzero run`: frameworks and their integrations, torch=rankzero_pytorch:integration",
     )
     strict: bool = _row(False, "RANKZERO_STRICT", _flag, "raise rankzero's own errors instead of warning; for tests")
     quiet: bool = _row(False, "RANKZERO_QUIET", _flag, "print nothing but warnings")

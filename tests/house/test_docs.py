@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rankzero.run.system import UNITS
+from rankzero.run.facts.system import UNITS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -98,7 +98,9 @@ def usage() -> str:
     """The help text."""
     lines = [f"usage: {USAGE}", "", "Runs COMMAND and records what it trains. Options, all before COMMAND:", ""]
     lines += [f"  {(option.flag + ' ' + option.metavar).strip():<20}  {option.meaning}" for option in OPTIONS]
-    lines.append(f"  {'--json':<20}  print the runs as one line of JSON at the end of standard output, instead of the report")
+    lines.append(
+        f"  {'--json':<20}  print the runs as one line of JSON at the end of standard output, instead of the report"
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rankzero.run.config import Config, Summary
+from rankzero.run.config.mapping import Config, Summary
 from rankzero.run.exits import Ending
 from rankzero.run.run import Run
 from rankzero.settings import Settings

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import rankzero.ranks
 from rankzero import records
 from rankzero.errors import UsageError, guard
-from rankzero.run.console import Console
-from rankzero.run.facts import Facts
+from rankzero.run.facts.chores import Facts
+from rankzero.run.facts.console import Console
 from rankzero.run.files import TextFile, put, tolerant
 from rankzero.run.opening import Opening
 from rankzero.run.recorder import Chore, Recorder

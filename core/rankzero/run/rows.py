@@ -8,7 +8,7 @@ from typing import Any
 
 from rankzero import records
 from rankzero.errors import guard, warn_once
-from rankzero.run.values import Mixed, Waiting, sort_out
+from rankzero.run.values.mixed import Mixed, Waiting
 
 PENDING_LIMIT = 256
 """Rows that may wait for a device at most; past it the oldest is read even if that waits."""
@@ -132,6 +132,8 @@ class RowWriter:
         return b"".join(lines)
 
     def _mixed(self, waiting: Waiting, pin: Pin) -> Iterator[bytes]:
+        from rankzero.run.values.sorting import sort_out
+
         row: Mixed = waiting.row
         numbers, others = sort_out(row, t=waiting.t, step=waiting.step, local=waiting.local)
         if numbers:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Self
 from rankzero import records
 from rankzero.errors import guard, guarded, warn_once
 from rankzero.run import integrations
-from rankzero.run.config import Config, Summary
+from rankzero.run.config.hyperparameters import plain
+from rankzero.run.config.mapping import Config, Summary
 from rankzero.run.exits import Ending, ending_of, exits, tell
-from rankzero.run.hyperparameters import plain
 from rankzero.run.process import Process
-from rankzero.run.values import PLAIN, mixed
+from rankzero.run.values.mixed import PLAIN, mixed
 from rankzero.settings import Settings
 
 if TYPE_CHECKING:

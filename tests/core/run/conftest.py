@@ -18,7 +18,7 @@ from rankzero.records import Record
 from rankzero.store import RunFolder, every_run
 
 R = TypeVar("R")
-PATIENCE = 100.0
+PATIENCE = 200.0
 """Seconds that any program of a test may take on a busy machine."""
 
 QUIET = {"console": False, "packages": False, "code": False, "system_interval": 0.0}

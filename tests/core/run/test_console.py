@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from rankzero.run import console as module
-from rankzero.run.console import Console
+from rankzero.run.facts import console as module
+from rankzero.run.facts.console import Console
 
 tqdm = pytest.importorskip("tqdm").tqdm
 
@@ -176,7 +176,7 @@ def test_a_forked_child_is_not_kept() -> None:
     """What a forked child prints goes to its stream alone, not into what the child inherited to drain."""
     code = (
         "import os, sys\n"
-        "from rankzero.run.console import Console\n"
+        "from rankzero.run.facts.console import Console\n"
         "console = Console(); console.start()\n"
         "pid = os.fork()\n"
         "if pid == 0:\n"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from rankzero.run import devices
-from rankzero.run import git as git_module
-from rankzero.run.environment import collect, packages
-from rankzero.run.git import Git
+from rankzero.run.facts import devices
+from rankzero.run.facts import git as git_module
+from rankzero.run.facts.environment import collect, packages
+from rankzero.run.facts.git import Git
 from rankzero.settings import Settings
 
 
@@ -117,7 +117,7 @@ def test_collect(repository: Path) -> None:
     """A process describes itself: its command without secrets, its interpreter, host, repository, launcher; as plain JSON."""
     code = (
         "import json, sys\n"
-        "from rankzero.run.environment import collect\n"
+        "from rankzero.run.facts.environment import collect\n"
         "from rankzero.settings import read\n"
         "print(json.dumps(collect(read())))"
     )
@@ -145,7 +145,7 @@ def test_collect_in_a_folder_that_is_gone(tmp_path: Path) -> None:
     code = (
         "import os\n"
         "os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
-        "from rankzero.run.environment import collect\n"
+        "from rankzero.run.facts.environment import collect\n"
         "from rankzero.settings import Settings\n"
         "facts = collect(Settings()); print('cwd' in facts, 'host' in facts)"
     )
@@ -194,7 +194,7 @@ def test_asking_for_devices_starts_none() -> None:
     """Neither torch's CUDA nor jax's backends are started by looking for devices."""
     code = (
         "import torch, jax, sys\n"
-        "from rankzero.run import devices\n"
+        "from rankzero.run.facts import devices\n"
         "assert devices.in_use() == []\n"
         "assert not torch.cuda.is_initialized()\n"
         "assert not sys.modules['jax._src.xla_bridge']._backends\n"

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankzero import errors
-from rankzero.run.hyperparameters import flatten, plain
+from rankzero.run.config.hyperparameters import flatten, plain
 
 
 class Color(enum.Enum):
@@ -304,7 +304,7 @@ def test_no_library_is_imported_for_it() -> None:
     """Converting a config loads neither numpy nor any config library."""
     code = (
         "import sys, dataclasses\n"
-        "from rankzero.run.hyperparameters import plain\n"
+        "from rankzero.run.config.hyperparameters import plain\n"
         "plain({'a': [1, {2}, object()], 'b': print})\n"
         "print(sorted({'numpy', 'torch', 'yaml', 'pydantic', 'attr', 'omegaconf', 'absl', 'argparse'} & set(sys.modules)))"
     )

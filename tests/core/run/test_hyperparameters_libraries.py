@@ -16,7 +16,7 @@ import pydantic
 import pydantic.v1
 import torch
 
-from rankzero.run.hyperparameters import plain
+from rankzero.run.config.hyperparameters import plain
 
 
 def test_pydantic() -> None:

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image as Pil
 
 from rankzero.errors import UsageError
-from rankzero.run import media
-from rankzero.run.histogram import Histogram, count
-from rankzero.run.media import File, Image, Text
-from rankzero.run.png import encode_png, png_size
+from rankzero.run.values import media
+from rankzero.run.values.histogram import Histogram, count
+from rankzero.run.values.media import File, Image, Text
+from rankzero.run.values.png import encode_png, png_size
 
 GENERATOR = np.random.default_rng(0)
 
@@ -257,7 +257,7 @@ def test_without_numpy() -> None:
     """Lists are counted where numpy is not loaded; nothing loads it."""
     code = (
         "import sys\n"
-        "from rankzero.run.media import Histogram, Image\n"
+        "from rankzero.run.values.media import Histogram, Image\n"
         "print(Histogram([1, 2, 3], num_bins=2).encode())\n"
         "print('numpy' in sys.modules)"
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rankzero.run import saved_code
-from rankzero.run.saved_code import save_code
+from rankzero.run.facts import saved_code
+from rankzero.run.facts.saved_code import save_code
 from rankzero.settings import Settings
 
 TOKEN = "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345"
@@ -121,7 +121,7 @@ def test_outside_a_repository_the_script_is_kept(tmp_path: Path) -> None:
     """Without git the main script is all that is known of the code, and it is kept; with `-c` there is none."""
     code = (
         "import pathlib\n"
-        "from rankzero.run.saved_code import save_code\n"
+        "from rankzero.run.facts.saved_code import save_code\n"
         "from rankzero.settings import Settings\n"
         "print(save_code(pathlib.Path('code'), Settings()))\n"
     )

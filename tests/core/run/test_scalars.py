@@ -18,11 +18,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankzero.run.arrays import Unsupported
-from rankzero.run.classify import classify
-from rankzero.run.histogram import Histogram
-from rankzero.run.media import File, Image, Text
-from rankzero.run.scalars import scalar
+from rankzero.run.values.arrays import Unsupported
+from rankzero.run.values.classify import classify
+from rankzero.run.values.histogram import Histogram
+from rankzero.run.values.media import File, Image, Text
+from rankzero.run.values.scalars import scalar
 
 
 class Level(enum.IntEnum):
@@ -202,7 +202,7 @@ def test_no_library_is_imported() -> None:
     """Looking for numbers loads nothing."""
     code = (
         "import sys, fractions\n"
-        "from rankzero.run.scalars import scalar\n"
+        "from rankzero.run.values.scalars import scalar\n"
         "scalar(fractions.Fraction(1, 2)); scalar('x'); scalar(object())\n"
         "print(sorted({'numpy', 'torch', 'jax'} & set(sys.modules)))"
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankzero.run.secrets import SCRUBBED, is_secret_name, scrub, scrub_argv, scrub_text
+from rankzero.run.facts.secrets import SCRUBBED, is_secret_name, scrub, scrub_argv, scrub_text
 
 SECRET_NAMES = [
     "password",

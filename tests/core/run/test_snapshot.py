@@ -19,14 +19,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rankzero.run import snapshot as module
-from rankzero.run import transfers
-from rankzero.run.arrays import Deferred, Unsupported
-from rankzero.run.classify import classify
-from rankzero.run.histogram import Histogram
-from rankzero.run.media import Image
-from rankzero.run.snapshot import snapshot
-from rankzero.run.transfers import Held, transfer
+from rankzero.run.values import snapshot as module
+from rankzero.run.values import transfers
+from rankzero.run.values.arrays import Deferred, Unsupported
+from rankzero.run.values.classify import classify
+from rankzero.run.values.histogram import Histogram
+from rankzero.run.values.media import Image
+from rankzero.run.values.snapshot import snapshot
+from rankzero.run.values.transfers import Held, transfer
 
 
 class Operations(TorchDispatchMode):
@@ -357,8 +357,8 @@ def test_no_framework_is_imported() -> None:
 
     code = (
         "import sys\n"
-        "from rankzero.run.snapshot import snapshot\n"
-        "from rankzero.run.classify import classify\n"
+        "from rankzero.run.values.snapshot import snapshot\n"
+        "from rankzero.run.values.classify import classify\n"
         "classify(snapshot([1, 2, 3])).encode(); classify(snapshot({'a': object()}))\n"
         "print(sorted({'numpy', 'torch', 'PIL', 'matplotlib'} & set(sys.modules)))"
     )

@@ -11,7 +11,7 @@ from rankzero.query import open_run
 MANY = """
 import os, random, sys, time
 import rankzero
-import rankzero.run.init, rankzero.run.environment, psutil
+import rankzero.run.init, rankzero.run.facts.environment, psutil
 
 begin, end = os.pipe()
 

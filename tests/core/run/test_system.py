@@ -14,8 +14,8 @@ import pytest
 
 import rankzero.ranks
 from rankzero.ranks import Ranks
-from rankzero.run import devices
-from rankzero.run.system import UNITS, Sampler
+from rankzero.run.facts import devices
+from rankzero.run.facts.system import UNITS, Sampler
 from rankzero.settings import Settings
 
 
@@ -74,7 +74,7 @@ def test_psutil_is_loaded_by_the_first_sample() -> None:
     code = (
         "import sys\n"
         "import rankzero.ranks\n"
-        "from rankzero.run.system import Sampler\n"
+        "from rankzero.run.facts.system import Sampler\n"
         "from rankzero.settings import Settings\n"
         "sampler = Sampler(rankzero.ranks.current(), Settings())\n"
         "print('psutil' in sys.modules); sampler.sample(); print('psutil' in sys.modules, 'pynvml' in sys.modules)"

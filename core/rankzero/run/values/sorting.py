@@ -1,60 +1,20 @@
-"""Logged values that are not plain numbers: kept safe in the training thread, sorted out in the writer thread."""
+"""What a mixed row becomes in the journal; called in the writer thread, when everything in it has arrived."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from rankzero import records
-from rankzero.errors import UsageError, guard, guarded, warn_once
-from rankzero.run.arrays import Deferred, Unsupported
-from rankzero.run.classify import classify
-from rankzero.run.media import File, Histogram, Image
-from rankzero.run.snapshot import snapshot
-
-PLAIN = frozenset({int, float, bool})
-"""Types whose values go into a row as they are."""
+from rankzero.errors import MissingDependencyError, UsageError, guard, warn_once
+from rankzero.run.values.arrays import Deferred, Unsupported
+from rankzero.run.values.classify import classify
+from rankzero.run.values.media import File, Histogram, Image
+from rankzero.run.values.mixed import PLAIN, Mixed
 
 Written = tuple[records.Record, bytes | None]
 """A record and, for media, the content of its file."""
-
-
-class Mixed(dict[Any, Any]):
-    """A row with values that are not plain numbers, each already safe from later changes by the user."""
-
-
-class Waiting:
-    """A mixed row that waits until its device values have arrived."""
-
-    __slots__ = ("local", "row", "step", "t")
-
-    def __init__(self, t: int, step: int, row: Mixed, *, local: bool) -> None:
-        self.t = t
-        self.step = step
-        self.row = row
-        self.local = local
-
-    def ready(self) -> bool:
-        """Whether every value can be read without waiting; a value that cannot say is read."""
-        return all(map(_is_ready, self.row.values()))
-
-    def give_up(self) -> None:
-        """Leave out, and name, what has not arrived."""
-        for key in [key for key, value in self.row.items() if not _is_ready(value)]:
-            del self.row[key]
-            warn_once(f"late {key}", f"{str(key)!r} had not arrived when the run ended and was not recorded")
-
-
-def mixed(data: Any) -> Mixed | None:
-    """A safe copy of what was logged; None with one warning if it is no mapping."""
-    if not isinstance(data, Mapping):
-        warn_once(
-            "log type", f"log() takes a dict of names to values, not a {type(data).__name__}; the call was ignored"
-        )
-        return None
-    return Mixed({key: value if type(value) in PLAIN else _snapshot(value) for key, value in data.items()})
 
 
 def sort_out(row: Mixed, *, t: int, step: int, local: bool) -> tuple[dict[str, float], list[Written]]:
@@ -107,7 +67,7 @@ class _Sorter:
                     self._media(key, item, index)
             else:
                 self._arrived(key, found.value())
-        except UsageError as error:
+        except (UsageError, MissingDependencyError) as error:
             warn_once(f"value {key}", f"{key!r} was not recorded: {error}")
 
     def _arrived(self, key: str, value: Any) -> None:
@@ -147,15 +107,3 @@ class _Sorter:
             local=self._local,
         )
         self.others.append((record, content))
-
-
-_snapshot = guarded("taking a logged value")(snapshot)
-
-
-def _is_ready(value: Any) -> bool:
-    if type(value) is dict:
-        return all(map(_is_ready, value.values()))
-    if hasattr(value, "ready"):
-        with guard("asking for a logged value"):
-            return bool(value.ready())
-    return True

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rankzero.run.arrays import Deferred, hold
-from rankzero.run.histogram import Histogram
-from rankzero.run.media import Image, is_picture
+from rankzero.run.values.arrays import Deferred, hold
+from rankzero.run.values.histogram import Histogram
+from rankzero.run.values.media import Image, is_picture
 
 MOST_ELEMENTS = 4_194_304
 """Larger arrays, logged bare, are kept as the histogram of a strided sample that says so. `Histogram(array)` takes all of it."""
@@ -35,7 +35,7 @@ class Together:
 def snapshot(value: Any) -> Any:
     """`value`, or a stand-in that later changes to it do not reach. Waits for no device, encodes and validates nothing.
 
-    Arrays and tensors are held as `rankzero.run.arrays.hold` says, one that lies on a device as a `Deferred`. A list becomes a
+    Arrays and tensors are held as `rankzero.run.values.arrays.hold` says, one that lies on a device as a `Deferred`. A list becomes a
     tuple, a dict a new dict, a PIL image or matplotlib figure an `Image`; everything else is returned as it is.
     """
     kind = type(value)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rankzero.ranks import Ranks
-from rankzero.run import devices
+from rankzero.run.facts import devices
 
 _TEMPERATURE_OF_GPU = 0
 _MILLI = 1000.0

@@ -9,8 +9,8 @@ from rankzero import records
 
 if TYPE_CHECKING:
     from rankzero.ranks import Ranks
+    from rankzero.run.facts.system import Sampler
     from rankzero.run.recorder import Recorder
-    from rankzero.run.system import Sampler
     from rankzero.settings import Settings
     from rankzero.store import RunFolder
 
@@ -28,7 +28,7 @@ class Facts:
 
     def environment(self) -> None:
         """Rank zero describes the job's environment and keeps its code."""
-        from rankzero.run import environment
+        from rankzero.run.facts import environment
 
         if self._ranks.is_zero:
             self._recorder.add(records.Environment(values=environment.collect(self._settings)))
@@ -38,14 +38,14 @@ class Facts:
     @staticmethod
     def leave() -> None:
         """Make `environment` give up what it still waits for; the process is about to end."""
-        from rankzero.run import git
+        from rankzero.run.facts import git
 
         git.leave()
 
     def system(self) -> None:
         """Every rank samples itself, the first rank of a node the node; devices are counted as they come into use."""
-        from rankzero.run.environment import devices_in_use
-        from rankzero.run.system import Sampler
+        from rankzero.run.facts.environment import devices_in_use
+        from rankzero.run.facts.system import Sampler
 
         if self._sampler is None:
             self._sampler = Sampler(self._ranks, self._settings)

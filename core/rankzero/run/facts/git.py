@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from rankzero.run.secrets import scrub_text
+from rankzero.run.facts.secrets import scrub_text
 
 TIMEOUT = 10.0
 _running: set[subprocess.Popen[bytes]] = set()

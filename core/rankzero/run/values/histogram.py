@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from rankzero.errors import UsageError
-from rankzero.run.arrays import Deferred, Unsupported, hold
-from rankzero.run.scalars import scalar
+from rankzero.run.values.arrays import Deferred, Unsupported, hold
+from rankzero.run.values.scalars import scalar
 
 MOST_BINS = 512
 _DOUBLE = 8

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from rankzero.ranks import Ranks
-from rankzero.run import devices
-from rankzero.run.saved_code import repository, save_code
-from rankzero.run.secrets import scrub, scrub_argv
+from rankzero.run.facts import devices
+from rankzero.run.facts.saved_code import repository, save_code
+from rankzero.run.facts.secrets import scrub, scrub_argv
 from rankzero.settings import Settings
 
 __all__ = ["collect", "devices_in_use", "packages", "save_code"]

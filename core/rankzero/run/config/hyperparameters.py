@@ -21,9 +21,9 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
 
-from rankzero.run.config_objects import Entries, as_text, attributes, entries, from_file, read
-from rankzero.run.nested import flatten, unique
-from rankzero.run.scalars import is_array, scalar
+from rankzero.run.config.config_objects import Entries, as_text, attributes, entries, from_file, read
+from rankzero.run.config.nested import flatten, unique
+from rankzero.run.values.scalars import is_array, scalar
 
 __all__ = ["flatten", "plain"]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankzero.errors import UsageError
-from rankzero.run.arrays import Deferred, Unsupported, hold
-from rankzero.run.histogram import Bins, Histogram
-from rankzero.run.pixels import pixels
-from rankzero.run.png import encode_png, png_size
-from rankzero.run.scalars import is_array
+from rankzero.run.values.arrays import Deferred, Unsupported, hold
+from rankzero.run.values.histogram import Bins, Histogram
+from rankzero.run.values.pixels import pixels
+from rankzero.run.values.png import encode_png, png_size
+from rankzero.run.values.scalars import is_array
 
 __all__ = ["Bins", "Encoded", "File", "Histogram", "Image", "Text", "is_picture"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from rankzero.run.transfers import Held, transfer
+from rankzero.run.values.transfers import Held, transfer
 
 _MOST_TYPES = 500
 

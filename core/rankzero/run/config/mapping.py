@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rankzero.run.hyperparameters import plain
+from rankzero.run.config.hyperparameters import plain
 
 
 class Config(Mapping[str, Any]):

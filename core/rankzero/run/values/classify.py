@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from rankzero.run.arrays import Deferred, Unsupported
-from rankzero.run.histogram import Histogram
-from rankzero.run.media import File, Image, Text, is_picture
-from rankzero.run.nested import flatten
-from rankzero.run.scalars import is_array, scalar
+from rankzero.run.config.nested import flatten
+from rankzero.run.values.arrays import Deferred, Unsupported
+from rankzero.run.values.histogram import Histogram
+from rankzero.run.values.media import File, Image, Text, is_picture
+from rankzero.run.values.scalars import is_array, scalar
 
 Recordable: TypeAlias = (
     int | float | bool | str | Histogram | Image | File | Deferred | list[Image | File] | dict[str, Any] | Unsupported

@@ -10,8 +10,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from rankzero.run.git import Git
-from rankzero.run.secrets import scrub_text
+from rankzero.run.facts.git import Git
+from rankzero.run.facts.secrets import scrub_text
 from rankzero.settings import Settings
 
 LARGEST_DIFF = 4_000_000

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from rankzero.ranks import Ranks
-from rankzero.run.gpus import Gpus
+from rankzero.run.facts.gpus import Gpus
 from rankzero.settings import Settings
 
 UNITS = {

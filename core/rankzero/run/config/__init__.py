@@ -1,0 +1,1 @@
+"""Hyperparameters: any config object as plain data, and the mappings users hold."""
