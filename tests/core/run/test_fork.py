@@ -13,7 +13,7 @@ FORKS = """
 import gc, os, signal, sys, threading, time
 import rankzero
 
-run = rankzero.init(settings={{"code": False, "packages": False}})
+run = rankzero.init(settings={{"code": False, "packages": False, "system_interval": 0}})
 stop = False
 count = 0
 
