@@ -17,6 +17,7 @@ from rankzero.errors import ResumeError
 from rankzero.ranks import Ranks
 from rankzero.records import Start, decode_line
 from rankzero.run.earlier import head, tail
+from rankzero.run.loading import forks_wait
 from rankzero.store import RunFolder, check_name, journal_name, parse_journal_name
 
 STALE_SECONDS = 60.0
@@ -138,9 +139,10 @@ def _unfinished(wish: Wish) -> str:
 
 def _is_gone(journal: Path) -> bool:
     """Whether the journal was closed or its process is gone; a journal that is just being made is not."""
-    from rankzero.journal.reader import last_time
-    from rankzero.query.alive import is_alive
-    from rankzero.query.writer import Writer
+    with forks_wait():
+        from rankzero.journal.reader import last_time
+        from rankzero.query.alive import is_alive
+        from rankzero.query.writer import Writer
 
     end = tail(journal)
     if b'"kind":"end"' in end:

@@ -10,6 +10,7 @@ from typing import Any
 
 import rankzero.ranks
 from rankzero import errors, settings
+from rankzero.run import loading
 from rankzero.run.disabled import DisabledRun
 from rankzero.run.exits import exits
 from rankzero.run.identity import Wish
@@ -32,6 +33,7 @@ class _Current:
     def prepare(self) -> None:
         """Once per process, at the first run: nothing of rankzero is in place before."""
         if not self.prepared:
+            loading.install()
             os.register_at_fork(after_in_child=self.forked)
             errors.on_trouble(self.trouble)
             self.prepared = True

@@ -8,6 +8,7 @@ from typing import Any
 
 from rankzero import records
 from rankzero.errors import guard, warn_once
+from rankzero.run.loading import forks_wait
 from rankzero.run.values.mixed import Mixed, Waiting
 
 PENDING_LIMIT = 256
@@ -132,7 +133,8 @@ class RowWriter:
         return b"".join(lines)
 
     def _mixed(self, waiting: Waiting, pin: Pin) -> Iterator[bytes]:
-        from rankzero.run.values.sorting import sort_out
+        with forks_wait():
+            from rankzero.run.values.sorting import sort_out
 
         row: Mixed = waiting.row
         numbers, others = sort_out(row, t=waiting.t, step=waiting.step, local=waiting.local)

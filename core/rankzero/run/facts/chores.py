@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from rankzero import records
+from rankzero.run.loading import forks_wait
 
 if TYPE_CHECKING:
     from rankzero.ranks import Ranks
@@ -28,7 +29,8 @@ class Facts:
 
     def environment(self) -> None:
         """Rank zero describes the job's environment and keeps its code."""
-        from rankzero.run.facts import environment
+        with forks_wait():
+            from rankzero.run.facts import environment
 
         if self._ranks.is_zero:
             self._recorder.add(records.Environment(values=environment.collect(self._settings)))
@@ -44,8 +46,9 @@ class Facts:
 
     def system(self) -> None:
         """Every rank samples itself, the first rank of a node the node; devices are counted as they come into use."""
-        from rankzero.run.facts.environment import devices_in_use
-        from rankzero.run.facts.system import Sampler
+        with forks_wait():
+            from rankzero.run.facts.environment import devices_in_use
+            from rankzero.run.facts.system import Sampler
 
         if self._sampler is None:
             self._sampler = Sampler(self._ranks, self._settings)

@@ -9,6 +9,7 @@ from typing import Any
 
 from rankzero.ranks import Ranks
 from rankzero.run.facts import devices
+from rankzero.run.loading import forks_wait
 
 _TEMPERATURE_OF_GPU = 0
 _MILLI = 1000.0
@@ -50,7 +51,8 @@ class Gpus:
         if not self._tried:
             self._tried = True
             try:
-                nvml = importlib.import_module("pynvml")
+                with forks_wait():
+                    nvml = importlib.import_module("pynvml")
             except ImportError:
                 return False
             try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rankzero.ranks import Ranks
 from rankzero.run.facts.gpus import Gpus
+from rankzero.run.loading import forks_wait
 from rankzero.settings import Settings
 
 UNITS = {
@@ -36,20 +37,13 @@ class Sampler:
 
     def __init__(self, ranks: Ranks, settings: Settings) -> None:
         self._node = ranks.local_rank == 0
-        self._interval = settings.system_interval
-        self._due = 0.0
         self._gpus = Gpus(ranks)
         self._before: dict[str, float] = {}
         self._time = 0.0
 
-    def due(self) -> bool:
-        """Whether the time for the next sample has come; never if the setting is 0."""
-        return self._interval > 0 and time.monotonic() >= self._due
-
     def sample(self) -> dict[str, float]:
         """One sample; rates and percentages are means since the last one, so the first sample has none."""
         now = time.monotonic()
-        self._due = now + self._interval
         counters = {"system/process_cpu": time.process_time() * 100}
         values = self._process()
         if self._node:
@@ -63,7 +57,8 @@ class Sampler:
 
     @staticmethod
     def _process() -> dict[str, float]:
-        import psutil
+        with forks_wait():
+            import psutil
 
         return {"system/process_memory": psutil.Process(os.getpid()).memory_info().rss}
 
