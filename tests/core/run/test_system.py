@@ -16,7 +16,6 @@ import rankzero.ranks
 from rankzero.ranks import Ranks
 from rankzero.run.facts import devices
 from rankzero.run.facts.system import UNITS, Sampler
-from rankzero.settings import Settings
 
 
 def ranks(local_rank: int = 0, local_world_size: int = 1) -> Ranks:
@@ -35,7 +34,7 @@ def busy(seconds: float) -> None:
 
 def test_a_rank_samples_itself() -> None:
     """Memory from the first sample on, CPU as the mean since the last sample; nothing of the node but on its first rank."""
-    sampler = Sampler(ranks(local_rank=1), Settings())
+    sampler = Sampler(ranks(local_rank=1))
     first = sampler.sample()
     began, cpu = time.monotonic(), time.process_time()
     assert set(first) == {"system/process_memory"}
@@ -49,7 +48,7 @@ def test_a_rank_samples_itself() -> None:
 
 def test_the_first_rank_samples_the_node() -> None:
     """CPU in percent, memory in bytes, disk and network in bytes a second: all of it and in the documented units."""
-    sampler = Sampler(ranks(), Settings())
+    sampler = Sampler(ranks())
     assert set(sampler.sample()) == {"system/process_memory", "system/memory"}
     busy(0.2)
     sample = sampler.sample()
@@ -60,15 +59,6 @@ def test_the_first_rank_samples_the_node() -> None:
     assert all(isinstance(value, int | float) and value >= 0 for value in sample.values())
 
 
-def test_when_a_sample_is_due() -> None:
-    """At once, then after the interval; never if the interval is 0."""
-    sampler = Sampler(ranks(), Settings(system_interval=100.0))
-    assert sampler.due()
-    sampler.sample()
-    assert not sampler.due()
-    assert not Sampler(ranks(), Settings(system_interval=0.0)).due()
-
-
 def test_psutil_is_loaded_by_the_first_sample() -> None:
     """Neither importing the sampler nor making one loads psutil or pynvml."""
     code = (
@@ -76,7 +66,7 @@ def test_psutil_is_loaded_by_the_first_sample() -> None:
         "import rankzero.ranks\n"
         "from rankzero.run.facts.system import Sampler\n"
         "from rankzero.settings import Settings\n"
-        "sampler = Sampler(rankzero.ranks.current(), Settings())\n"
+        "sampler = Sampler(rankzero.ranks.current())\n"
         "print('psutil' in sys.modules); sampler.sample(); print('psutil' in sys.modules, 'pynvml' in sys.modules)"
     )
     environ = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
@@ -159,7 +149,7 @@ def gpu_values(sampler: Sampler) -> dict[str, float]:
 def test_gpus_of_this_job_only(nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
     """The GPUs the job was given are sampled by the node's first rank, under the numbers nvidia-smi gives them."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3,9")
-    sampler = Sampler(ranks(), Settings())
+    sampler = Sampler(ranks())
     assert gpu_values(sampler) == {
         "system/gpu.2.utilization": 20,
         "system/gpu.2.memory": 2000,
@@ -171,7 +161,7 @@ def test_gpus_of_this_job_only(nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch) 
         "system/gpu.3.temperature": 43,
     }
     assert gpu_values(sampler)["system/gpu.2.energy"] == 500.0
-    assert gpu_values(Sampler(ranks(local_rank=1, local_world_size=2), Settings())) == {}
+    assert gpu_values(Sampler(ranks(local_rank=1, local_world_size=2))) == {}
 
 
 def test_each_rank_samples_what_it_uses(nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +169,7 @@ def test_each_rank_samples_what_it_uses(nvml: FakeNvml, monkeypatch: pytest.Monk
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
     used: list[dict[str, Any]] = [{"kind": "cuda", "index": 0, "uuid": "GPU-1abc"}]
     monkeypatch.setattr(devices, "in_use", lambda: used)
-    sampler = Sampler(ranks(local_rank=1, local_world_size=2), Settings())
+    sampler = Sampler(ranks(local_rank=1, local_world_size=2))
     assert {name.split(".")[1] for name in gpu_values(sampler)} == {"1"}
     used[:] = [{"kind": "gpu", "index": 0}]
     assert {name.split(".")[1] for name in gpu_values(sampler)} == {"3"}
@@ -190,12 +180,12 @@ def test_each_rank_samples_what_it_uses(nvml: FakeNvml, monkeypatch: pytest.Monk
 def test_no_gpu_no_driver_no_pynvml(nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
     """A CPU job, a machine without driver, or one without pynvml has no GPU series and no trouble."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert gpu_values(Sampler(ranks(), Settings())) == {}
+    assert gpu_values(Sampler(ranks())) == {}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     nvml.works = False
-    assert gpu_values(Sampler(ranks(), Settings())) == {}
+    assert gpu_values(Sampler(ranks())) == {}
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert gpu_values(Sampler(ranks(), Settings())) == {}
+    assert gpu_values(Sampler(ranks())) == {}
 
 
 def test_torch_says_which_devices_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:

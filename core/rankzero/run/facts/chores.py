@@ -51,7 +51,7 @@ class Facts:
             from rankzero.run.facts.system import Sampler
 
         if self._sampler is None:
-            self._sampler = Sampler(self._ranks, self._settings)
+            self._sampler = Sampler(self._ranks)
         sample = self._sampler.sample()
         step = self._recorder.rows.last_step or 0
         if sample and self._settings.system_interval:

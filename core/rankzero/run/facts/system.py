@@ -9,7 +9,6 @@ from typing import Any
 from rankzero.ranks import Ranks
 from rankzero.run.facts.gpus import Gpus
 from rankzero.run.loading import forks_wait
-from rankzero.settings import Settings
 
 UNITS = {
     "system/cpu": "percent of all the node's cores",
@@ -35,7 +34,7 @@ class Sampler:
     A GPU is sampled by exactly one rank, and only if it is one of this job's. `<i>` is the number nvidia-smi gives it.
     """
 
-    def __init__(self, ranks: Ranks, settings: Settings) -> None:
+    def __init__(self, ranks: Ranks) -> None:
         self._node = ranks.local_rank == 0
         self._gpus = Gpus(ranks)
         self._before: dict[str, float] = {}
