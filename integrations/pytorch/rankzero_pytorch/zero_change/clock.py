@@ -58,9 +58,7 @@ class Clock:
         self.away = phase
         self._left = perf_counter()
 
-    def come_back(self) -> float:
-        """Training goes on; how many seconds that took."""
+    def come_back(self) -> None:
+        """Training goes on."""
         self.away = ""
-        seconds = perf_counter() - self._left
-        self._elsewhere += seconds
-        return seconds
+        self._elsewhere += perf_counter() - self._left

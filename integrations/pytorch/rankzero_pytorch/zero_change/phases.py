@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from time import perf_counter
 from typing import Any
 
 from rankzero.plugin import Run, guarded, report
@@ -14,11 +15,22 @@ from rankzero_pytorch.zero_change.gaps import Gaps
 SHORT = {"evaluation": "eval", "checkpoint": "checkpoint"}
 
 
+class _Open:
+    """A phase under way. `others`: seconds of phases inside it."""
+
+    def __init__(self, name: str, entered: AbstractContextManager[None]) -> None:
+        self.name = name
+        self.began = perf_counter()
+        self.others = 0.0
+        self.entered = entered
+        entered.__enter__()
+
+
 class Phases:
     """The phase that this process is in, as the run has it.
 
     A model's `eval()` begins an evaluation; its `train()`, the next backward pass or the next optimizer step ends it. A
-    checkpoint is what happens inside `torch.save` and `torch.distributed.checkpoint.save`.
+    checkpoint is what happens inside `torch.save` and `torch.distributed.checkpoint.save`, in an evaluation too.
 
     Attributes:
         models: ids of the modules whose `eval()` counts.
@@ -33,7 +45,7 @@ class Phases:
         self._clock = clock
         self._gaps = gaps
         self._run: Run | None = None
-        self._open: AbstractContextManager[None] | None = None
+        self._open: list[_Open] = []
 
     def attach(self, run: Run | None) -> None:
         """Phases of this run from now on; none without one."""
@@ -43,28 +55,38 @@ class Phases:
         self.step = 0
 
     def begin(self, phase: str) -> bool:
-        """Training is interrupted; false if it is already, or nothing is recorded."""
+        """Training is interrupted; false if it is by such a phase already, or nothing is recorded."""
         run = self._run
-        if run is None or self._open is not None or not self.step or self._clock.in_backward:
+        if run is None or not self.step or self._clock.in_backward or run.state != "running":
             return False
-        self._open = run.phase(phase)
-        self.interrupted = True
-        self._open.__enter__()
-        self._clock.leave(phase)
-        self._gaps.interrupt()
+        if self._open and (phase == "evaluation" or self._open[-1].name == phase):
+            return False
+        if not self._open:
+            self.interrupted = True
+            self._clock.leave(phase)
+            self._gaps.interrupt()
+        self._open.append(_Open(phase, run.phase(phase)))
         return True
+
+    def end(self) -> None:
+        """The last phase that began is over."""
+        opened = self._open.pop()
+        opened.entered.__exit__(None, None, None)
+        whole = perf_counter() - opened.began
+        if self._open:
+            self._open[-1].others += whole
+        else:
+            self.interrupted = False
+            self._clock.come_back()
+        if self._run is not None and self._run.state == "running":
+            key = f"time/{SHORT[opened.name]}"
+            self._run.log({key: whole - opened.others}, step=self.step, ranks="all")
+            report(key, "recorded", "pytorch")
 
     def training(self) -> None:
         """Training goes on, if it was interrupted."""
-        opened, self._open, self.interrupted = self._open, None, False
-        if opened is None:
-            return
-        phase = self._clock.away
-        seconds = self._clock.come_back()
-        opened.__exit__(None, None, None)
-        if self._run is not None and self._run.state == "running":
-            self._run.log({f"time/{SHORT[phase]}": seconds}, step=self.step, ranks="all")
-            report(f"time/{SHORT[phase]}", "recorded", "pytorch")
+        while self._open:
+            self.end()
 
     def around_train(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For `nn.Module.train`, which `eval` calls too."""
@@ -80,7 +102,7 @@ class Phases:
     def around_save(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For functions that write a checkpoint."""
         begin = guarded("noticing a checkpoint")(self.begin)
-        end = guarded("noticing a checkpoint")(self.training)
+        end = guarded("noticing a checkpoint")(self.end)
 
         def save(*args: Any, **kwargs: Any) -> Any:
             mine = begin("checkpoint")
