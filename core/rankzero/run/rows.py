@@ -72,9 +72,9 @@ class RowWriter:
             if ranks is not None and ranks != "all":
                 warn_once("ranks", f'ranks={ranks!r} is not known; write ranks="all" or leave it out')
                 ranks = None
+            step = self._number(step, commit)
             if ranks is None and self.zero_only:
                 continue
-            step = self._number(step, commit)
             micros = int((t - started) * 1e6)
             if type(row) is not dict:
                 self.pending.append(Waiting(micros, step, row, local=ranks is not None))

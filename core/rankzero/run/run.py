@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _is_plain = PLAIN.issuperset
+_NOTHING: dict[str, Any] = {}
+"""What a row for the job is on another rank: only its step counts, so that all ranks number their own rows alike."""
 
 
 class Run:
@@ -64,8 +66,11 @@ class Run:
             commit: False keeps the next step-less row on the same step, True with a step moves it on.
             ranks: "all" records this rank's own value in its own series. By default only rank zero records.
         """
-        if self._silent and (ranks is None or self._deaf):
-            return
+        if self._silent:
+            if self._deaf:
+                return
+            if ranks is None:
+                data = _NOTHING
         now = monotonic()
         if type(data) is dict and _is_plain(map(type, data.values())):
             row = data.copy()

@@ -84,23 +84,24 @@ class Root:
         return rankzero.init(dir=self.path, settings=settings, **given)
 
     def start(
-        self, code: str, *, env: Mapping[str, str] | None = None, before: Sequence[str] = (), **options: Any
+        self, code: str | Path, *arguments: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()
     ) -> subprocess.Popen[str]:
         """A program that has this root as RANKZERO_DIR, running; its streams are pipes of text.
 
-        `before` are words that go before python on the command line.
+        `code` is the program or a script's path, `before` are words that go before python on the command line.
         """
         environ = {**os.environ, "RANKZERO_DIR": str(self.path), "PYTHONUNBUFFERED": "1", **(env or {})}
-        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        command = [*before, sys.executable, *(["-c", code] if isinstance(code, str) else [str(code)]), *arguments]
+        pipe = subprocess.PIPE
         process = subprocess.Popen(
-            [*before, sys.executable, "-c", code], cwd=self.folder, env=environ, text=True, **streams
+            command, cwd=self.folder, env=environ, text=True, stdin=pipe, stdout=pipe, stderr=pipe
         )
         self.started.append(process)
         return process
 
-    def run(self, code: str, *, env: Mapping[str, str] | None = None, **options: Any) -> tuple[int, str, str]:
+    def run(self, code: str | Path, *arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
         """A program, to its end: exit code, stdout, stderr."""
-        process = self.start(code, env=env, **options)
+        process = self.start(code, *arguments, env=env)
         out, err = process.communicate(timeout=PATIENCE)
         return process.returncode, out, err
 
