@@ -17,7 +17,8 @@ _decoder: msgspec.json.Decoder[list[Any] | Record] = msgspec.json.Decoder(list[A
 NONFINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 """How the values that JSON lacks stand in a row."""
 
-_LARGEST_INT = 2**63 - 1
+_MOST_BITS = 14_000
+"""Integers beyond these stand as infinities; no float is nearly as large, and Python does not write out many more digits."""
 
 
 def encode(record: Record | list[Any]) -> bytes:
@@ -45,10 +46,10 @@ def encode_rows(rows: Sequence[list[Any]]) -> bytes:
     """
     try:
         lines = _encoder.encode_lines(rows)
-    except OverflowError:
-        return _encoder.encode_lines([_spelled(row) for row in rows])
+    except ValueError:  # an integer of more digits than Python converts
+        lines = b"null"
     if b"null" in lines:
-        return _encoder.encode_lines([_spelled(row) for row in rows])
+        return _encoder.encode_lines([[_value(value) for value in row] for row in rows])
     return lines
 
 
@@ -68,15 +69,11 @@ def decode_line(line: bytes) -> list[Any] | Record | None:
     return record
 
 
-def _spelled(row: list[Any]) -> list[Any]:
-    return [_value(value) for value in row]
-
-
 def _value(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST_INT:
-        return float(value) if abs(value) < 2**1023 else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return "Infinity" if value > 0 else "-Infinity"
     return value
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rankzero.errors import UsageError
 
-_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}$")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
 _JOURNAL = re.compile(r"^(\d{4,})-(.+)\.jsonl$")
 
 
@@ -106,7 +106,7 @@ def check_name(kind: str, name: str) -> str:
     Raises:
         UsageError: saying which characters a `kind` ("project", "run id") may have.
     """
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot be a {kind}: use up to 128 letters, digits, '_', '-' and '.', not beginning with '.' or '-'"
         )
