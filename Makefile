@@ -21,13 +21,10 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	@sh tests/launchers/install.sh || echo "no launchers: the tests of MPI and Slurm will be skipped"
-	@status=0; \
-	$(PYTEST) -q -m serial || [ $$? -eq 5 ] || status=1; \
-	$(PYTEST) -q -m "not serial" -n 2 --dist loadgroup || status=1; \
-	exit $$status
+	$(PYTEST) -q -n 2 --dist loadgroup
 
 test-fast: $(VENV)/.dev
-	$(PYTEST) -q -m "not slow and not serial" -n 2 --dist loadgroup
+	$(PYTEST) -q -m "not slow" -n 2 --dist loadgroup
 
 check: $(VENV)/.dev
 	@status=0; \
