@@ -99,7 +99,8 @@ def warn_once(key: str, sentence: str) -> None:
         return
     _warned.add(key)
     if sys.stderr is not None:
-        sys.stderr.write(f"rankzero: {sentence}\n")
+        with contextlib.suppress(OSError, ValueError):  # a closed stream
+            sys.stderr.write(f"rankzero: {sentence}\n")
 
 
 def guarded(where: str) -> Callable[[Callable[P, T]], Callable[P, T | None]]:

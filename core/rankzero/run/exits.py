@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import builtins
 import os
 import signal
 import sys
@@ -67,7 +68,14 @@ class Exits:
         self._runs: list[Open] = []
         self._pid = os.getpid()
         self._ending = Ending("finished", 0)
-        self._previous: dict[str, Any] = {}
+        self._previous: dict[tuple[Any, str], Any] = {}
+        self._hooks: dict[tuple[Any, str], Any] = {
+            (sys, "excepthook"): self._on_exception,
+            (sys, "exit"): self._on_sys_exit,
+            (builtins, "exit"): self._on_sys_exit,
+            (builtins, "quit"): self._on_sys_exit,
+            (os, "_exit"): self._on_os_exit,
+        }
         self._handlers: dict[int, Any] = {}
         self._registered = False
 
@@ -113,10 +121,9 @@ class Exits:
 
     def _install(self) -> None:
         self._ending = Ending("finished", 0)
-        self._previous = {"excepthook": sys.excepthook, "exit": sys.exit, "_exit": os._exit}
-        sys.excepthook = self._on_exception
-        sys.exit = self._on_sys_exit
-        os._exit = self._on_os_exit
+        self._previous = {place: getattr(*place) for place in self._hooks if hasattr(*place)}
+        for module, name in self._previous:
+            setattr(module, name, self._hooks[module, name])
         if threading.current_thread() is not threading.main_thread():
             return
         for signum in FATAL_SIGNALS:
@@ -124,12 +131,9 @@ class Exits:
                 self._handlers[signum] = signal.signal(signum, self._on_signal)
 
     def _uninstall(self) -> None:
-        if sys.excepthook == self._on_exception:
-            sys.excepthook = self._previous["excepthook"]
-        if sys.exit == self._on_sys_exit:
-            sys.exit = self._previous["exit"]
-        if os._exit == self._on_os_exit:
-            os._exit = self._previous["_exit"]
+        for (module, name), former in self._previous.items():
+            if getattr(module, name) == self._hooks[module, name]:
+                setattr(module, name, former)
         if threading.current_thread() is threading.main_thread():
             for signum, handler in self._handlers.items():
                 if signal.getsignal(signum) == self._on_signal:
@@ -153,7 +157,7 @@ class Exits:
     def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         with guard("recording an exception"):
             self._heard(error, trace)
-        self._previous["excepthook"](kind, error, trace)
+        self._previous[sys, "excepthook"](kind, error, trace)
 
     def _on_sys_exit(self, status: Any = None, /) -> NoReturn:
         if threading.current_thread() is threading.main_thread():
@@ -170,7 +174,7 @@ class Exits:
         if self._runs and os.getpid() == self._pid:
             reason = self._ending.reason or "os._exit"
             self._end_all(Ending("failed" if status else "finished", status, reason))
-        self._previous["_exit"](status)
+        self._previous[os, "_exit"](status)
         raise AssertionError  # never reached: the process is gone
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:

@@ -68,6 +68,11 @@ def current() -> Run | None:
     return run if run is not None and run.state in {"running", "disabled", "forked"} else None
 
 
+def elsewhere(chosen: settings.Settings) -> Run:
+    """What a run of another process is in this one."""
+    return current() or DisabledRun(chosen)
+
+
 def init(
     project: str | None = None,
     name: str | None = None,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from rankzero import records
-from rankzero.errors import guard
+from rankzero.errors import guard, warn_once
 from rankzero.journal import Journal
 from rankzero.run.rows import RowWriter
 
@@ -120,9 +120,14 @@ class Recorder:
         return self._rows
 
     def start(self) -> None:
-        """Start the writer thread."""
+        """Start the writer thread. Where the system has none left, `log` and `finish` write by themselves."""
         self._thread = threading.Thread(target=self._work, name="rankzero-writer", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            warn_once(
+                "thread", f"no thread could be started ({error}); what is logged is written at the end of the run"
+            )
 
     def wake(self) -> None:
         """Ask the writer to look at the queue now."""

@@ -322,6 +322,15 @@ class Run:
             tell(self, error, trace)
         self.end(Ending("finished", 0) if error is None else ending_of(error))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What travels to another process becomes its own current run there, or one that records nothing."""
+        from rankzero.run.init import elsewhere
+
+        return elsewhere, (self.settings,)
+
     def __repr__(self) -> str:
         return f"<Run {self.project}/{self.name} {self._state}>"
 

@@ -6,9 +6,13 @@ import os
 import signal
 import sys
 import threading
+import timeit
 from typing import Any
 
+import pytest
+
 import rankzero
+from rankzero.errors import ResumeError
 
 
 def test_disabled_costs_nothing(root: Any) -> None:
@@ -79,3 +83,30 @@ def test_a_run_leaves_no_hook_behind(root: Any) -> None:
     run.log({"x": 1})
     run.finish()
     assert state() == before
+
+
+def test_modes_by_variable(root: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RANKZERO_MODE, RANKZERO_RESUME and RANKZERO_REINIT have the effect of the arguments."""
+    monkeypatch.setenv("RANKZERO_MODE", "disabled")
+    with root.init() as run:
+        assert run.disabled
+    with root.init(mode="on") as run:
+        assert not run.disabled
+    monkeypatch.setenv("RANKZERO_MODE", "offline")
+    monkeypatch.setenv("RANKZERO_RESUME", "must")
+    with pytest.raises(ResumeError):
+        root.init(id="nowhere")
+    monkeypatch.setenv("RANKZERO_RESUME", "allow")
+    monkeypatch.setenv("RANKZERO_REINIT", "create_new")
+    first, second = root.init(), root.init()
+    assert (first.state, second.state) == ("running", "running")
+    first.finish()
+    second.finish()
+
+
+def test_a_disabled_log_is_an_empty_call(root: Any) -> None:
+    """It looks at nothing that it is given: some tens of nanoseconds."""
+    run = root.init(mode="disabled")
+    row = {"x": 1.0}
+    best = min(timeit.repeat(lambda: run.log(row), number=10_000, repeat=20)) / 10_000
+    assert best < 2e-6

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -330,3 +333,50 @@ def test_log_code_and_save(root: Any) -> None:
     code = run.dir / "code"
     assert sorted(str(path.relative_to(code)) for path in code.rglob("*.py")) == ["main.py", "pkg/model.py"]
     assert sorted(Path(path).read_text() for path in saved) == ["main.py", "pkg/model.py"]
+
+
+def test_the_same_id_in_two_projects(root: Any) -> None:
+    """Projects are folders of their own: the same id names two runs."""
+    for project in ("p", "q"):
+        with root.init(project=project, id="same") as run:
+            run.log({"x": project == "p"})
+        assert not run.resumed
+    assert [(folder.project, folder.run) for folder in root.folders] == [("p", "same"), ("q", "same")]
+    assert [journal.rows for journal in root.journals] == [[(0, {"x": True})], [(0, {"x": False})]]
+
+
+def test_a_run_may_be_held_by_what_is_copied_or_sent(root: Any) -> None:
+    """A deep copy of a model that holds the run holds the same run; in another process it is that process's, or a silent one."""
+    with root.init() as run:
+        assert copy.deepcopy({"run": run})["run"] is run
+        assert pickle.loads(pickle.dumps(run)) is run
+        sent = pickle.dumps(run)
+    there = "import pickle, sys\nrun = pickle.load(sys.stdin.buffer)\nrun.log({'x': 1})\nprint(run.disabled, run.state)"
+    told = subprocess.run([sys.executable, "-c", there], input=sent, capture_output=True, check=True, timeout=60)
+    assert told.stdout == b"True disabled\n"
+
+
+def test_a_closed_stderr_is_nobodys_problem(root: Any) -> None:
+    """A warning that nobody can read is no error in the loop."""
+    code = "import os, sys, rankzero\nsys.stderr.close()\nrun = rankzero.init(entity='x')\nrun.log(3)\nrun.log({'x': object(), 'y': 1})\nsys.exit(4)"
+    assert root.run(code, env={"RANKZERO_STRICT": "0"})[0] == 4
+    assert root.only.curve("y") == [(0, 1)]
+
+
+def test_no_thread_to_be_had(root: Any) -> None:
+    """Where the system starts no thread, all is written at the end of the run."""
+    code = """
+import resource, sys, threading
+import rankzero
+threading.stack_size(1 << 30)
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+run = rankzero.init(settings={"code": False, "packages": False, "queue_limit": 50})
+for step in range(100):
+    run.log({"x": step})
+sys.exit(4)
+"""
+    code_, _, err = root.run(code)
+    assert code_ == 4
+    assert err.splitlines()[0].startswith("rankzero: no thread could be started")
+    assert root.only.steps == list(range(100))
+    assert root.only.only(records.End).exit_code == 4

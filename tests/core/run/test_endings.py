@@ -51,6 +51,8 @@ def _events(root: Path) -> dict[str, records.Event]:
         ("sys.exit()", 0, "finished"),
         ("sys.exit(3)", 3, "failed"),
         ("sys.exit('a sentence')", 1, "failed"),
+        ("exit(3)", 3, "failed"),
+        ("quit()", 0, "finished"),
         ("os._exit(0)", 0, "finished"),
         ("os._exit(4)", 4, "failed"),
         ("raise RuntimeError('boom')", 1, "failed"),
