@@ -1,0 +1,67 @@
+"""What JAX compiles, how long it takes and what it compiles again."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any
+
+import jax
+
+from rankzero.plugin import guarded, report
+from rankzero_jax.runs import NAME, active
+
+_TRACE = "/jax/core/compile/jaxpr_trace_duration"
+_LOWER = "/jax/core/compile/jaxpr_to_mlir_module_duration"
+_COMPILE = "/jax/core/compile/backend_compile_duration"
+
+
+class Compiles:
+    """Listens to `jax.monitoring`; what happened before there is a run is recorded with its first row.
+
+    Attributes:
+        seconds: spent tracing, lowering and compiling so far, by this process.
+        programs: compiled so far.
+        again: of them, those whose function had been compiled before for other shapes or another program.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.programs = 0
+        self.again = 0
+        self._names: Counter[str] = Counter()
+        self._recorded = 0
+        self._lock = threading.Lock()
+        self._listening = False
+
+    def listen(self) -> None:
+        """Begin, once."""
+        if not self._listening:
+            self._listening = True
+            jax.monitoring.register_event_duration_secs_listener(self._heard)
+
+    @guarded("counting compilations")
+    def _heard(self, event: str, duration: float, **about: Any) -> None:
+        if event not in {_TRACE, _LOWER, _COMPILE}:
+            return
+        with self._lock:
+            self.seconds += duration
+            if event == _COMPILE:
+                name = str(about.get("fun_name", ""))
+                self.programs += 1
+                self.again += bool(self._names[name])
+                self._names[name] += 1
+
+    def put(self, row: dict[str, Any]) -> None:
+        """Add what changed since the last call to this process's own row."""
+        with self._lock:
+            if self._recorded == self.programs:
+                return
+            self._recorded = self.programs
+            row.update({"time/compile": self.seconds, "compile/programs": self.programs, "compile/again": self.again})
+        if active() is not None:
+            report("time/compile", "recorded", NAME)
+
+
+compiles = Compiles()
+"""Of this process."""

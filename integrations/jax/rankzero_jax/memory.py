@@ -1,0 +1,30 @@
+"""The memory of this process's devices, as JAX's own allocator sees it: it reserves most of a device from the start."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+import jax
+
+INTERVAL = 10.0
+_FIELDS = {"bytes_in_use": "memory", "peak_bytes_in_use": "memory_peak", "bytes_limit": "memory_limit"}
+
+
+class Memory:
+    """Asked at most every ten seconds, and never before a step has run: a backend is not started for it."""
+
+    def __init__(self) -> None:
+        self._asked = -INTERVAL
+
+    def put(self, row: dict[str, Any]) -> None:
+        """Add each local device's bytes in use, their peak and the limit, where the device says (CPUs do not)."""
+        now = monotonic()
+        if now - self._asked < INTERVAL:
+            return
+        self._asked = now
+        for device in jax.local_devices():
+            stats = device.memory_stats() or {}
+            row.update(
+                {f"system/device.{device.id}.{name}": stats[field] for field, name in _FIELDS.items() if field in stats}
+            )

@@ -1,0 +1,53 @@
+"""The run that is recorded to, and at which steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rankzero.plugin import Run, current_run, training_run
+
+NAME = "jax"
+
+
+def active() -> Run | None:
+    """The run of this process; None without one, or if it is disabled."""
+    run = current_run()
+    return None if run is None or run.disabled else run
+
+
+def active_or_new() -> Run | None:
+    """As `active`; below `rankzero run` a new one if need be."""
+    run = training_run(NAME)
+    return None if run is None or run.disabled else run
+
+
+class Numbering:
+    """The numbers of a run's steps.
+
+    They go on from the optimizer's own count, so that steps done again after a restart from an older checkpoint get the same
+    numbers again; without one, from where the run is.
+
+    Args:
+        first: the number of a new run's first step: 0 where rows logged by hand stand beside, which count from 0; 1 where a
+            step's number is how many have been done.
+    """
+
+    def __init__(self, run: Run, *, first: int) -> None:
+        self._run = run
+        self._first = first
+        self._next: int | None = None
+
+    def take(self, counted: Any = None, length: int = 1) -> int:
+        """The number of the next step; those of `length` steps follow one another.
+
+        Args:
+            counted: the optimizer's count after them, the first time waited for: once in a run, after its first compilation.
+            length: how many steps there are.
+        """
+        if self._next is None:
+            done = None if counted is None else int(np.asarray(counted).reshape(-1)[-1]) - length
+            self._next = max(self._run.step, self._first) if done is None else done + self._first
+        number, self._next = self._next, self._next + length
+        return number

@@ -1,0 +1,93 @@
+"""The loss a program trains on: the value of the function that it differentiates."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+
+from rankzero.plugin import guarded
+from rankzero_jax.internals import is_top_level
+from rankzero_jax.taps import Tap, collector
+from rankzero_jax.zero_change.loop import Loop
+
+_AUX = 2
+
+
+def around_value_and_grad(loop: Loop) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """For `jax.value_and_grad`."""
+
+    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+        def value_and_grad(fun: Any, *args: Any, **options: Any) -> Any:
+            differentiated = original(fun, *args, **options)
+            has_aux = bool(options.get("has_aux", args[1] if len(args) >= _AUX else False))
+
+            @functools.wraps(differentiated)
+            def call(*inputs: Any, **named: Any) -> Any:
+                result = differentiated(*inputs, **named)
+                _note(result[0][0] if has_aux else result[0], loop)
+                return result
+
+            return call
+
+        return value_and_grad
+
+    return around
+
+
+def around_grad(original: Callable[..., Any]) -> Callable[..., Any]:
+    """For `jax.grad`: where somebody collects, the value comes along."""
+
+    def grad(fun: Any, argnums: Any = 0, has_aux: bool = False, **options: Any) -> Any:
+        differentiated = original(fun, argnums=argnums, has_aux=has_aux, **options)
+
+        @functools.wraps(differentiated)
+        def call(*inputs: Any, **named: Any) -> Any:
+            if collector() is None:
+                return differentiated(*inputs, **named)
+            whole = original(_with_value(fun, has_aux=has_aux), argnums=argnums, has_aux=True, **options)
+            gradients, (value, aux) = whole(*inputs, **named)
+            _note(value, None)
+            return (gradients, aux) if has_aux else gradients
+
+        return call
+
+    return grad
+
+
+def summed_up(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that, when it is left with a loss that no optimizer step took, gives it to whoever collects."""
+
+    @functools.wraps(fun, updated=())
+    def call(*args: Any, **kwargs: Any) -> Any:
+        out = fun(*args, **kwargs)
+        here = collector()
+        if here is not None and here.loss is not None:
+            here.taps.append(Tap("loss", ("loss",), jnp.stack([here.loss])))
+            here.loss = None
+        return out
+
+    return call
+
+
+def _with_value(fun: Callable[..., Any], *, has_aux: bool) -> Callable[..., Any]:
+    @functools.wraps(fun, updated=())
+    def call(*inputs: Any, **named: Any) -> Any:
+        result = fun(*inputs, **named)
+        value, aux = result if has_aux else (result, None)
+        return value, (value, aux)
+
+    return call
+
+
+@guarded("looking at a loss")
+def _note(value: Any, loop: Loop | None) -> None:
+    if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
+        return
+    here = collector()
+    if here is not None:
+        here.loss = jnp.asarray(value, jnp.float32)
+    elif loop is not None and is_top_level():
+        loop.loss = value

@@ -1,0 +1,75 @@
+"""The optimizers that a program makes, and with what arguments."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from rankzero.plugin import guarded
+from rankzero_jax.internals import is_traced
+from rankzero_jax.patching import replace
+
+MOST = 8
+
+
+class Optimizers:
+    """Listens to optax's ready-made optimizers.
+
+    Attributes:
+        made: class and arguments of each so far, at most eight.
+    """
+
+    def __init__(self) -> None:
+        self.made: list[dict[str, Any]] = []
+        self._nested = False
+
+    def install(self, optax: ModuleType) -> None:
+        """Listen to the functions that make them: those that take a learning rate."""
+        for name, function in vars(optax._src.alias).items():  # noqa: SLF001 - where all of them are
+            if inspect.isfunction(function) and getattr(optax, name, None) is function and _is_optimizer(function):
+                replace(optax, name, self._around)
+
+    def config(self) -> dict[str, Any]:
+        """What goes into the run's config."""
+        if not self.made:
+            return {}
+        return {"optimizer": self.made[0]} if len(self.made) == 1 else {"optimizers": list(self.made)}
+
+    def _around(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        note = guarded("noting an optimizer")(self._note)
+
+        @functools.wraps(original)
+        def make(*args: Any, **options: Any) -> Any:
+            outermost, self._nested = not self._nested, True
+            try:
+                return original(*args, **options)
+            finally:
+                self._nested = not outermost
+                if outermost:
+                    note(original, args, options)
+
+        return make
+
+    def _note(self, original: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        bound = inspect.signature(original).bind(*args, **options)
+        bound.apply_defaults()
+        given = {
+            name: _readable(value)
+            for name, value in bound.arguments.items()
+            if value is not None and not is_traced(value)
+        }
+        found = {"class": original.__name__, **given}
+        if len(self.made) < MOST and found not in self.made:
+            self.made.append(found)
+
+
+def _is_optimizer(function: Callable[..., Any]) -> bool:
+    return "learning_rate" in inspect.signature(function).parameters
+
+
+def _readable(value: Any) -> Any:
+    """Schedules and masks are functions: their names say what they are."""
+    return getattr(value, "__qualname__", str(value)).partition(".<locals>")[0] if callable(value) else value

@@ -1,0 +1,139 @@
+"""Optimizer steps, as they show where an optax transformation's `update` is called."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from types import FunctionType, ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rankzero.plugin import guarded, report
+from rankzero_jax.internals import is_top_level, mode
+from rankzero_jax.patching import replace
+from rankzero_jax.runs import NAME, active_or_new
+from rankzero_jax.statistics import Wanted, measure
+from rankzero_jax.taps import collector
+from rankzero_jax.zero_change.loop import Loop
+
+_LISTENING = "_rankzero_listening"
+
+
+class _Here(threading.local):
+    """In this thread: how deep in updates of updates, and the learning rates met in the outermost."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.rates: list[Any] = []
+
+
+class Updates:
+    """Listens to every outermost `update`. Transformations themselves are as they were: only looking one up is heard."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._here = _Here()
+
+    def install(self, optax: ModuleType) -> None:
+        """Listen to the transformations of a module."""
+        kind = optax.GradientTransformation
+        look_up = kind.__dict__["update"]
+        if not isinstance(look_up, property):
+            kind.update = property(lambda transformation: self._listening(look_up.__get__(transformation)))
+        replace(optax.MultiSteps, "update", lambda original: self._around(original, skip=1))
+        for module in (optax, optax._src.transform):  # noqa: SLF001 - the optimizers look it up there
+            replace(module, "scale_by_learning_rate", self._around_rate)
+
+    def _listening(self, update: Callable[..., Any]) -> Callable[..., Any]:
+        """The same listener for the same function."""
+        if not isinstance(update, FunctionType):
+            return self._around(update)
+        known = update.__dict__.get(_LISTENING)
+        if known is None or known.__wrapped__ is not update:
+            known = self._around(update)
+            setattr(update, _LISTENING, known)
+        return known  # type: ignore[no-any-return]
+
+    def _around(self, original: Callable[..., Any], skip: int = 0) -> Callable[..., Any]:
+        here = self._here
+        note = guarded("looking at an optimizer step")(self._note)
+
+        @functools.wraps(original)
+        def update(*args: Any, **options: Any) -> Any:
+            if here.depth:
+                return original(*args, **options)
+            here.depth, here.rates = 1, []
+            try:
+                changes, state = original(*args, **options)
+            finally:
+                here.depth = 0
+            gradients = args[skip] if len(args) > skip else options.get("updates")
+            params = args[skip + 2] if len(args) > skip + 2 else options.get("params")
+            note(gradients, params, state, here.rates)
+            here.rates = []
+            return changes, state
+
+        return update
+
+    def _note(self, gradients: Any, params: Any, state: Any, rates: list[Any]) -> None:
+        there = collector()
+        if there is None and not is_top_level():
+            why = "the optimizer is called in a mapped function or loop that values leave by a callback only"
+            report("grad/norm", "seen", NAME, why)
+            return
+        run = active_or_new()
+        if run is None:
+            return
+        self._loop.met(run, gradients if params is None else params)
+        wanted = _wanted(run.settings.gradients)
+        measuring = measure if there is not None else jax.jit(measure, static_argnums=0)
+        tap = measuring(wanted, gradients, None, params if wanted.parameters else None, state)
+        tap.kind = "step"
+        more = {"optim/lr": rates[0]} if rates else {}
+        if there is not None and there.loss is not None:
+            more["loss"], there.loss = there.loss, None
+        if more:
+            tap.names = (*tap.names, *more)
+            tap.numbers = jnp.concatenate(
+                [tap.numbers, jnp.stack([jnp.asarray(value, jnp.float32) for value in more.values()])]
+            )
+        if there is not None:
+            there.taps.append(tap)
+        else:
+            self._loop.arrived((tap,))
+
+    def _around_rate(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For `optax.scale_by_learning_rate`, through which every optimizer's learning rate goes."""
+        note = guarded("looking at a learning rate")(self._note_rate)
+
+        def scale_by_learning_rate(learning_rate: Any = None, **options: Any) -> Any:
+            made = original(learning_rate, **options)
+            if learning_rate is None:
+                return made
+            init, scale = made
+
+            @functools.wraps(scale)
+            def update(updates: Any, state: Any, params: Any = None) -> Any:
+                note(learning_rate, state)
+                return scale(updates, state, params)
+
+            return type(made)(init, update)
+
+        return scale_by_learning_rate
+
+    def _note_rate(self, rate: Any, state: Any) -> None:
+        if self._here.depth and (collector() is not None or is_top_level()):
+            self._here.rates.append(rate(state.count) if callable(rate) else rate)
+
+
+def _wanted(setting: str) -> Wanted:
+    recorded = mode.value == "recorded"
+    return Wanted(
+        gradients=setting != "off",
+        parameters=False,
+        each=recorded and setting in {"params", "hist"},
+        histograms=recorded and setting == "hist",
+    )
