@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 import jax
@@ -78,18 +79,19 @@ class Program:
         if run is None:
             with mode("off"):
                 return self._compiled(*args, **kwargs)[0]
-        if run is not self._run:
+        if run is not self._run or self._numbering is None:
             self._run, self._calls, self._numbering = run, 0, Numbering(run, first=0)
         due = self._calls % self._every == 0
+        calls.step = self._numbering.peek()
         self._calls += 1
         with mode("recorded" if due else "plain"):
             out, taps = self._compiled(*args, **kwargs)
-        self._record(run, taps)
+        self._record(run, self._numbering, taps)
         return out
 
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
         """A method of `owner`, as any function is."""
-        return self if owner is None else functools.partial(self, owner)
+        return self if owner is None else MethodType(self, owner)
 
     def __getattr__(self, name: str) -> Any:
         """What the transformation's own result has."""
@@ -98,22 +100,18 @@ class Program:
         return getattr(self._plain, name)
 
     @guarded("recording what a compiled function computed")
-    def _record(self, run: Run, taps: tuple[Tap, ...]) -> None:
+    def _record(self, run: Run, numbering: Numbering, taps: tuple[Tap, ...]) -> None:
         if self._mapped:
-            taps = jax.tree.map(_of_first_device, taps)
+            taps = jax.tree.map(of_first_device, taps)
         counted = next((tap.step for tap in taps if tap.step is not None), None)
         self._steps = max([self._steps, *map(steps_of, taps)])
-        step = calls.step = self._number(counted)
+        step = calls.step = numbering.take(counted, self._steps)
         for tap in taps:
             if tap.kind == "capture":
                 record_captured(run, tap, step)
             elif tap.kind == "log":
                 record_logged(run, tap, step)
         calls.others(taps)
-
-    def _number(self, counted: Any) -> int:
-        assert self._numbering is not None  # noqa: S101 - set with the run
-        return self._numbering.take(counted, self._steps)
 
 
 def tapped(fun: Callable[..., Any]) -> Callable[..., tuple[Any, tuple[Tap, ...]]]:
@@ -137,5 +135,6 @@ def with_taps(options: dict[str, Any], *, mapped: bool = False) -> dict[str, Any
     return options
 
 
-def _of_first_device(array: jax.Array) -> Any:
+def of_first_device(array: jax.Array) -> Any:
+    """What the first of this process's devices returned from a mapped function."""
     return array.addressable_data(0).reshape(array.shape[1:])

@@ -39,6 +39,10 @@ class Numbering:
         self._first = first
         self._next: int | None = None
 
+    def peek(self) -> int:
+        """The number that the next step has, as far as is known."""
+        return max(self._run.step, self._first) if self._next is None else self._next
+
     def take(self, counted: Any = None, length: int = 1) -> int:
         """The number of the next step; those of `length` steps follow one another.
 

@@ -11,7 +11,7 @@ from rankzero_jax.compiles import compiles
 from rankzero_jax.imports import after_import
 from rankzero_jax.patching import replace
 from rankzero_jax.programs import calls
-from rankzero_jax.zero_change.jitted import around_jit
+from rankzero_jax.zero_change.jitted import around_jit, around_pmap
 from rankzero_jax.zero_change.loop import Loop
 from rankzero_jax.zero_change.losses import around_grad, around_value_and_grad
 from rankzero_jax.zero_change.optimizers import Optimizers
@@ -28,6 +28,7 @@ def activate() -> Loop:
     checkpoints.listen()
     calls.others = loop.arrived
     replace(jax, "jit", around_jit(loop))
+    replace(jax, "pmap", around_pmap(loop))
     replace(jax, "value_and_grad", around_value_and_grad(loop))
     replace(jax, "grad", around_grad)
     replace(jax.lax, "scan", around_scan)

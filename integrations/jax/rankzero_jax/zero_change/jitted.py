@@ -7,9 +7,12 @@ from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any
 
+import jax
+
 from rankzero_jax.internals import is_top_level, mode
-from rankzero_jax.programs import tapped, with_taps
+from rankzero_jax.programs import of_first_device, tapped, with_taps
 from rankzero_jax.taps import collector
+from rankzero_jax.zero_change.arguments import arguments
 from rankzero_jax.zero_change.loop import Loop
 from rankzero_jax.zero_change.losses import summed_up
 
@@ -21,11 +24,25 @@ def around_jit(loop: Loop) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
         def jit(*args: Any, **options: Any) -> Any:
-            if not args or not callable(args[0]) or isinstance(args[0], Jitted):
-                return functools.partial(jit, **options) if not args else original(*args, **options)
+            if not args:
+                return functools.partial(jit, **options)
+            if len(args) > 1 or not callable(args[0]):
+                return original(*args, **options)
             return Jitted(original, args[0], options, loop)
 
         return jit
+
+    return around
+
+
+def around_pmap(loop: Loop) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """For `jax.pmap`."""
+
+    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+        def pmap(fun: Any, axis_name: Any = None, **options: Any) -> Any:
+            return Jitted(original, fun, {"axis_name": axis_name, **options}, loop, mapped=True)
+
+        return pmap
 
     return around
 
@@ -37,25 +54,36 @@ class Jitted:
     """
 
     def __init__(
-        self, jit: Callable[..., Any], fun: Callable[..., Any], options: dict[str, Any], loop: Loop
+        self,
+        transform: Callable[..., Any],
+        fun: Callable[..., Any],
+        options: dict[str, Any],
+        loop: Loop,
+        *,
+        mapped: bool = False,
     ) -> None:
         functools.update_wrapper(self, fun, updated=())
-        self._original = jit(fun, **options)
-        self._tapped = jit(_tapped_once(fun), **with_taps(options))
+        self._original = transform(fun, **options)
+        self._tapped = transform(_tapped_once(fun), **with_taps(options, mapped=mapped))
         self._loop = loop
+        self._mapped = mapped
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
         if is_top_level():
-            if self._loop.due:
-                with mode("recorded"):
+            arguments.given = args, kwargs
+            try:
+                if self._loop.due:
+                    with mode("recorded"):
+                        out, taps = self._tapped(*args, **kwargs)
+                else:
                     out, taps = self._tapped(*args, **kwargs)
-            else:
-                out, taps = self._tapped(*args, **kwargs)
+            finally:
+                arguments.given = None
             if taps:
-                self._loop.arrived(taps)
+                self._loop.arrived(jax.tree.map(of_first_device, taps) if self._mapped else taps)
             return out
-        here = collector()
+        here = None if self._mapped else collector()
         if here is None:
             return self._original(*args, **kwargs)
         out, taps = self._tapped(*args, **kwargs)

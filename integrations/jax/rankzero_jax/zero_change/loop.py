@@ -65,10 +65,11 @@ class Loop:
     def arrived(self, taps: tuple[Tap, ...]) -> None:
         """A compiled function has handed these out."""
         for tap in taps:
+            if tap.kind == "loss":
+                self.loss = tap.numbers
+        for tap in taps:
             if tap.kind == "step":
                 self._stepped(tap)
-            elif tap.kind == "loss":
-                self.loss = tap.numbers
 
     def _stepped(self, tap: Tap) -> None:
         run = active_or_new()

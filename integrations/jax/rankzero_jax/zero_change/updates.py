@@ -17,6 +17,7 @@ from rankzero_jax.patching import replace
 from rankzero_jax.runs import NAME, active_or_new
 from rankzero_jax.statistics import Wanted, measure
 from rankzero_jax.taps import collector
+from rankzero_jax.zero_change.arguments import arguments
 from rankzero_jax.zero_change.loop import Loop
 
 _LISTENING = "_rankzero_listening"
@@ -79,16 +80,16 @@ class Updates:
         return update
 
     def _note(self, gradients: Any, params: Any, state: Any, rates: list[Any]) -> None:
-        there = collector()
-        if there is None and not is_top_level():
-            why = "the optimizer is called in a mapped function or loop that values leave by a callback only"
-            report("grad/norm", "seen", NAME, why)
-            return
         run = active_or_new()
         if run is None:
             return
         self._loop.met(run, gradients if params is None else params)
-        wanted = _wanted(run.settings.gradients)
+        there = collector()
+        if there is None and not is_top_level():
+            for quantity in ("loss", "grad/norm", "optim/lr"):
+                report(quantity, "seen", NAME, "the optimizer is called in a place that values leave by a callback only")
+            return
+        wanted = _wanted(run.settings.gradients, spread=arguments.are_spread(gradients))
         measuring = measure if there is not None else jax.jit(measure, static_argnums=0)
         tap = measuring(wanted, gradients, None, params if wanted.parameters else None, state)
         tap.kind = "step"
@@ -129,8 +130,13 @@ class Updates:
             self._here.rates.append(rate(state.count) if callable(rate) else rate)
 
 
-def _wanted(setting: str) -> Wanted:
+def _wanted(setting: str, *, spread: bool) -> Wanted:
     recorded = mode.value == "recorded"
+    if setting == "off":
+        report("grad/norm", "off", NAME, "RANKZERO_GRADIENTS=off")
+    elif spread:
+        report("grad/norm", "seen", NAME, "parameters are spread over devices: it needs a collective, capture() makes it")
+        setting = "off"
     return Wanted(
         gradients=setting != "off",
         parameters=False,

@@ -1,0 +1,135 @@
+"""What recording costs a compiled JAX training step of about 10 ms: each form of `capture`, `log`, and a script with no change.
+
+python -m benchmarks.bench_jax_capture
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from benchmarks import harness
+
+WIDTH, DEPTH, BATCH = 512, 6, 256
+EVERY = 50
+STEPS = 4 * EVERY
+LIMITS = {
+    "two programs": 2.0,
+    "two programs, histograms": 2.0,
+    "zero change": 1.0,
+}
+KINDS = ["zero change", "two programs", "two programs, histograms", "carried", "carried, all", "log as outputs", "log by callback"]
+
+
+def main() -> None:
+    """Measure each form in a process of its own, its steps in turn with those of the bare step."""
+    harness.heading(f"JAX: a training step with recording, sampled every {EVERY} steps, beside the same step without")
+    rows = []
+    for kind in KINDS:
+        found = harness.fresh("bench_jax_capture", kind)
+        rows.append([kind, found["bare"], found["recorded"], found["added"]])
+        if kind in LIMITS:
+            harness.promise(f"{kind}: added to a step, amortised", found["added"], LIMITS[kind], " %")
+    harness.table(["", "bare ms", "recorded ms", "added %"], rows)
+
+
+def network() -> tuple[Any, Any, Any, Any]:
+    """Parameters of a multilayer perceptron, its loss, and a batch."""
+    import jax
+    import jax.numpy as jnp
+
+    keys = jax.random.split(jax.random.key(0), DEPTH + 2)
+    params = {f"layer{i}": jax.random.normal(keys[i], (WIDTH, WIDTH)) * 0.05 for i in range(DEPTH)}
+
+    def loss_of(params: Any, x: Any, y: Any) -> Any:
+        for layer in params.values():
+            x = jax.nn.relu(x @ layer)
+        return jnp.mean((x - y) ** 2)
+
+    batch = [jax.random.normal(key, (BATCH, WIDTH)) for key in keys[-2:]]
+    return params, loss_of, *batch
+
+
+def steps(kind: str) -> tuple[Any, Any, Any, Any]:
+    """The bare step and the recorded one with their optimizers."""
+    import jax
+    import optax
+    import rankzero_jax
+
+    def make(optimizer: Any, log: Any = None) -> Any:
+        _, loss_of, x, y = network()
+
+        def step(params: Any, state: Any) -> Any:
+            loss, gradients = jax.value_and_grad(loss_of)(params, x, y)
+            updates, state = optimizer.update(gradients, state, params)
+            if log is not None:
+                log({"loss": loss}, state[0].count if kind == "log by callback" else None)
+            return optax.apply_updates(params, updates), state, loss
+
+        return step
+
+    adam = optax.adam(1e-3)
+    bare = jax.jit(make(adam))
+    if kind == "zero change":
+        return bare, adam, None, adam
+    if kind.startswith("two programs"):
+        captured = rankzero_jax.capture(adam, log="all", histograms="histograms" in kind)
+        return bare, adam, rankzero_jax.jit(make(captured), every=EVERY), captured
+    if kind.startswith("carried"):
+        captured = rankzero_jax.capture(adam, log="all" if "all" in kind else "gradients", carry=True, every=EVERY)
+        compiled = jax.jit(make(captured))
+
+        def step(params: Any, state: Any) -> Any:
+            out = compiled(params, state)
+            rankzero_jax.record(out[1], step=0)
+            return out
+
+        return bare, adam, step, captured
+    compile_it = rankzero_jax.jit if kind == "log as outputs" else jax.jit
+    return bare, adam, compile_it(make(adam, rankzero_jax.log)), adam
+
+
+def measure(kind: str) -> None:
+    """Time both steps in this process, turn by turn in rounds of as many steps as lie between two samples."""
+    import jax
+
+    import rankzero
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        if kind == "zero change":
+            os.environ["RANKZERO_LAUNCH"], os.environ["RANKZERO_DIR"] = "bench", folder
+        else:
+            rankzero.init(project="bench", dir=Path(folder))
+        bare, plain, recorded, captured = steps(kind)
+        if kind == "zero change":
+            from rankzero_jax.zero_change import activate
+
+            activate()
+            recorded = steps(kind)[0]
+        params = network()[0]
+        sides = [(bare, params, plain.init(params)), (recorded, params, captured.init(params))]
+        times: list[list[float]] = [[], []]
+        for turn in range(7):
+            for side, (step, weights, state) in enumerate(sides):
+                began = perf_counter()
+                for _ in range(EVERY):
+                    weights, state, loss = step(weights, state)
+                jax.block_until_ready((weights, loss))
+                sides[side] = step, weights, state
+                if turn > 1:
+                    times[side].append((perf_counter() - began) / EVERY * 1e3)
+        ratios = [ours / theirs for theirs, ours in zip(*times, strict=True)]
+        harness.answer(
+            bare=statistics.median(times[0]),
+            recorded=statistics.median(times[1]),
+            added=(statistics.median(ratios) - 1) * 100,
+        )
+
+
+if __name__ == "__main__":
+    measure(sys.argv[1]) if len(sys.argv) > 1 else main()
