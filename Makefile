@@ -12,12 +12,26 @@ PIP := $(BIN)/python -m pip install --quiet --quiet
 TORCH := torch==2.13.0
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-fast check format docs bench clean
+.PHONY: demo demo-jax test test-jax test-fast check format docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
 	$(BIN)/rankzero run $(BIN)/torchrun --nproc-per-node=2 examples/digits_ddp.py
 	$(BIN)/rankzero show latest
+
+# JAX, Flax, Optax and Orbax in an environment of their own, with nothing of another framework.
+demo-jax: .venv-jax/.done
+	.venv-jax/bin/rankzero run .venv-jax/bin/python examples/digits_jax.py
+	.venv-jax/bin/rankzero show latest
+
+test-jax: .venv-jax/.done
+	.venv-jax/bin/python -m pytest -q -n 2 tests/integrations/jax
+
+.venv-jax/.done: pyproject.toml
+	@echo "Installing rankzero and JAX in .venv-jax (a minute, once)"
+	@$(PYTHON) -m venv .venv-jax
+	@.venv-jax/bin/python -m pip install --quiet --quiet -e ".[jax]" scikit-learn pytest pytest-timeout pytest-xdist
+	@touch $@
 
 test: $(VENV)/.dev
 	@sh tests/launchers/install.sh || echo "no launchers: the tests of MPI and Slurm will be skipped"

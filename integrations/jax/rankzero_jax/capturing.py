@@ -81,7 +81,9 @@ def record(opt_state: Any, step: int | None = None) -> None:
         return
     found = [leaf for leaf in jax.tree.leaves(opt_state, is_leaf=_is_carried) if _is_carried(leaf)]
     if not found:
-        warn_once("jax record", "record() found no sample: make the optimizer with rankzero_jax.capture(..., carry=True)")
+        warn_once(
+            "jax record", "record() found no sample: make the optimizer with rankzero_jax.capture(..., carry=True)"
+        )
     for carried in found:
         names = tuple(carried.numbers)
         taken, vector, counted = _copied(carried.taken, carried.numbers, carried.counted)
@@ -128,7 +130,7 @@ def _carrying(
         numbers, counted = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), empty)
         return Carried(inner.init(params), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), numbers, counted)
 
-    def update(updates: Any, state: Carried, params: Any = None, **extra: Any) -> tuple[Any, Carried]:
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Carried]:
         changes, inner_state = inner.update(updates, state.inner, params, **extra)
         seen = state.seen + 1
         needed = (updates, (changes, params) if wanted.parameters else (None, None))
@@ -196,5 +198,8 @@ def _wanted(log: str, *, histograms: bool) -> Wanted:
     if log not in {"norm", "gradients", "parameters", "all"}:
         raise RankZeroError(f'capture(log={log!r}) is not known; write "norm", "gradients", "parameters" or "all"')
     return Wanted(
-        gradients=log != "parameters", parameters=log in {"parameters", "all"}, each=log != "norm", histograms=histograms
+        gradients=log != "parameters",
+        parameters=log in {"parameters", "all"},
+        each=log != "norm",
+        histograms=histograms,
     )

@@ -13,9 +13,9 @@ from rankzero_jax.patching import replace
 from rankzero_jax.runs import NAME, active
 
 CLASSES = {
-    "orbax.checkpoint.checkpoint_manager": ("CheckpointManager",),
-    "orbax.checkpoint._src.checkpointers.checkpointer": ("Checkpointer",),
-    "orbax.checkpoint._src.checkpointers.async_checkpointer": ("AsyncCheckpointer",),
+    "orbax.checkpoint.checkpoint_manager": "CheckpointManager",
+    "orbax.checkpoint._src.checkpointers.checkpointer": "Checkpointer",
+    "orbax.checkpoint._src.checkpointers.async_checkpointer": "AsyncCheckpointer",
 }
 
 
@@ -32,13 +32,12 @@ class Checkpoints:
 
     def listen(self) -> None:
         """Begin, as soon as Orbax is imported."""
-        for name, classes in CLASSES.items():
-            after_import(name, lambda module, classes=classes: self._install(module, classes))
+        for name in CLASSES:
+            after_import(name, self._install)
 
-    def _install(self, module: ModuleType, classes: tuple[str, ...]) -> None:
-        for name in classes:
-            for method in ("save", "restore", "wait_until_finished"):
-                replace(getattr(module, name), method, self._around(method))
+    def _install(self, module: ModuleType) -> None:
+        for method in ("save", "restore", "wait_until_finished"):
+            replace(getattr(module, CLASSES[module.__name__]), method, self._around(method))
 
     def _around(self, method: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         wrote = guarded("noting a checkpoint")(self._wrote)

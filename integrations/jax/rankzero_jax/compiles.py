@@ -41,11 +41,11 @@ class Compiles:
             jax.monitoring.register_event_duration_secs_listener(self._heard)
 
     @guarded("counting compilations")
-    def _heard(self, event: str, duration: float, **about: Any) -> None:
+    def _heard(self, event: str, duration_secs: float, **about: Any) -> None:
         if event not in {_TRACE, _LOWER, _COMPILE}:
             return
         with self._lock:
-            self.seconds += duration
+            self.seconds += duration_secs
             if event == _COMPILE:
                 name = str(about.get("fun_name", ""))
                 self.programs += 1

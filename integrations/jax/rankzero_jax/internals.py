@@ -36,4 +36,4 @@ def is_initialized() -> bool:
 
 def is_traced(value: Any) -> bool:
     """Whether a value has no number yet."""
-    return isinstance(value, jax.core.Tracer)
+    return isinstance(value, core.Tracer)

@@ -17,7 +17,7 @@ BINS = 64
 SAMPLE = 4096
 """Elements of a tensor that a histogram counts at most: an even sample, and it says so."""
 
-_HEAD = 3  # lowest, highest, number of non-finite values, ahead of the counts
+_TINY = 1.2e-38  # the smallest normal float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def count(leaf: Any) -> Array:
     good = jnp.isfinite(flat)
     low = jnp.min(flat, initial=jnp.inf, where=good)
     high = jnp.max(flat, initial=-jnp.inf, where=good)
-    scale = BINS / jnp.maximum(high - low, jnp.finfo(jnp.float32).tiny)
+    scale = BINS / jnp.maximum(high - low, _TINY)
     bins = jnp.clip(jnp.nan_to_num((flat - low) * scale), 0, BINS - 1).astype(jnp.int32)
     counts = jnp.zeros(BINS, jnp.float32).at[bins].add(good.astype(jnp.float32))
     bad = jnp.float32(flat.shape[0]) - jnp.sum(good).astype(jnp.float32)

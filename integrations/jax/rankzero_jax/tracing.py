@@ -9,16 +9,14 @@ from typing import Any
 
 import jax
 
-from rankzero.plugin import Run, current_run, guarded, started_by_run, warn_once
+from rankzero.plugin import current_run, guarded, started_by_run, warn_once
 from rankzero_jax.internals import is_top_level, is_traced, mode
 from rankzero_jax.runs import active, active_or_new
 from rankzero_jax.taps import Tap, call_back, collector
 
 
 @guarded("logging from a JAX program")
-def log(
-    metrics: Mapping[str, Any], step: Any = None, *, ranks: str | None = None, ordered: bool = False
-) -> None:
+def log(metrics: Mapping[str, Any], step: Any = None, *, ranks: str | None = None, ordered: bool = False) -> None:
     """Record values at a step, from anywhere: outside of compiled functions, or inside `jit`, `scan`, `pmap`, `shard_map`.
 
     Outside, arrays are recorded when they have been computed; nothing waits for them. Inside, the values leave the program as
@@ -44,7 +42,9 @@ def log(
     given = {name: value for name, value in values.items() if _is_numeric(value)}
     for name in values.keys() - given.keys():
         warn_once(f"traced {name}", f"{name!r} was not recorded: only numbers and arrays can be logged inside jit")
-    tap = Tap("log", values=given, step=step if is_traced(step) else None, about=(ranks, None if is_traced(step) else step))
+    tap = Tap(
+        "log", values=given, step=step if is_traced(step) else None, about=(ranks, None if is_traced(step) else step)
+    )
     here = collector()
     if here is not None and not is_traced(step):
         here.taps.append(tap)

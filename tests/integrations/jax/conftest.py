@@ -78,7 +78,7 @@ class Recorded:
         for journal in sorted(self.root.glob("*/*/journal/*.jsonl")):
             for line in journal.read_text().splitlines():
                 record = json.loads(line)
-            if isinstance(record, dict) and record.get("kind") == kind:
+                if isinstance(record, dict) and record.get("kind") == kind:
                     found.append(record)
         return found
 
@@ -103,6 +103,8 @@ def recorded(tmp_path: Path) -> Recorded:
 @pytest.fixture
 def run(recorded: Recorded) -> Iterator[rankzero.Run]:
     """A run of this process."""
-    made = rankzero.init(project="jax", dir=recorded.root, settings={"console": False, "code": False, "packages": False})
+    made = rankzero.init(
+        project="jax", dir=recorded.root, settings={"console": False, "code": False, "packages": False}
+    )
     yield made
     made.finish()

@@ -17,18 +17,19 @@ from rankzero_jax.zero_change.loop import Loop
 from rankzero_jax.zero_change.losses import summed_up
 
 _TAPPED = "_rankzero_tapped"
+_NOT_GIVEN = object()
 
 
 def around_jit(loop: Loop) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """For `jax.jit`."""
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
-        def jit(*args: Any, **options: Any) -> Any:
-            if not args:
+        def jit(fun: Any = _NOT_GIVEN, /, *more: Any, **options: Any) -> Any:
+            if fun is _NOT_GIVEN:
                 return functools.partial(jit, **options)
-            if len(args) > 1 or not callable(args[0]):
-                return original(*args, **options)
-            return Jitted(original, args[0], options, loop)
+            if more or not callable(fun):
+                return original(fun, *more, **options)
+            return Jitted(original, fun, options, loop)
 
         return jit
 
@@ -129,4 +130,4 @@ def _tapped_once(fun: Callable[..., Any]) -> Callable[..., Any]:
     if known is None or known.__wrapped__.__wrapped__ is not fun:
         known = tapped(whole)
         setattr(fun, _TAPPED, known)
-    return known  # type: ignore[no-any-return]
+    return known

@@ -5,7 +5,6 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Any
 
-
 from rankzero.plugin import Run, claim, guarded, report
 from rankzero_jax.arriving import Arriving
 from rankzero_jax.checkpoints import checkpoints
@@ -84,7 +83,7 @@ class Loop:
         self._steps += length
         if run.settings.gradients in {"params", "hist"}:
             every = run.settings.log_every or SELDOM
-            self.due = self._steps % every < length
+            self.due = self._steps == length or self._steps % every < length
         loss, self.loss = self.loss, None
         decoding = _Ours(tap.names, self._ours)
         for index in range(length):

@@ -29,7 +29,7 @@ class Optimizers:
     def install(self, optax: ModuleType) -> None:
         """Listen to the functions that make them: those that take a learning rate."""
         for name, function in vars(optax._src.alias).items():  # noqa: SLF001 - where all of them are
-            if inspect.isfunction(function) and getattr(optax, name, None) is function and _is_optimizer(function):
+            if vars(optax).get(name) is function and _is_optimizer(function):
                 replace(optax, name, self._around)
 
     def config(self) -> dict[str, Any]:
@@ -66,8 +66,8 @@ class Optimizers:
             self.made.append(found)
 
 
-def _is_optimizer(function: Callable[..., Any]) -> bool:
-    return "learning_rate" in inspect.signature(function).parameters
+def _is_optimizer(function: Any) -> bool:
+    return inspect.isfunction(function) and "learning_rate" in inspect.signature(function).parameters
 
 
 def _readable(value: Any) -> Any:

@@ -56,7 +56,7 @@ class Updates:
         if known is None or known.__wrapped__ is not update:
             known = self._around(update)
             setattr(update, _LISTENING, known)
-        return known  # type: ignore[no-any-return]
+        return known
 
     def _around(self, original: Callable[..., Any], skip: int = 0) -> Callable[..., Any]:
         here = self._here
@@ -87,7 +87,9 @@ class Updates:
         there = collector()
         if there is None and not is_top_level():
             for quantity in ("loss", "grad/norm", "optim/lr"):
-                report(quantity, "seen", NAME, "the optimizer is called in a place that values leave by a callback only")
+                report(
+                    quantity, "seen", NAME, "the optimizer is called in a place that values leave by a callback only"
+                )
             return
         wanted = _wanted(run.settings.gradients, spread=arguments.are_spread(gradients))
         measuring = measure if there is not None else jax.jit(measure, static_argnums=0)
@@ -135,7 +137,9 @@ def _wanted(setting: str, *, spread: bool) -> Wanted:
     if setting == "off":
         report("grad/norm", "off", NAME, "RANKZERO_GRADIENTS=off")
     elif spread:
-        report("grad/norm", "seen", NAME, "parameters are spread over devices: it needs a collective, capture() makes it")
+        report(
+            "grad/norm", "seen", NAME, "parameters are spread over devices: it needs a collective, capture() makes it"
+        )
         setting = "off"
     return Wanted(
         gradients=setting != "off",

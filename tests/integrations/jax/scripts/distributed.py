@@ -17,7 +17,6 @@ if asked.by_hand:
     rankzero.init(project="by-hand")
 jax.distributed.initialize(f"127.0.0.1:{asked.port}", asked.processes, asked.rank)
 
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding

@@ -3,7 +3,6 @@
 import sys
 
 import jax
-import jax.numpy as jnp
 import optax
 from flax import linen as nn
 from flax.training.train_state import TrainState

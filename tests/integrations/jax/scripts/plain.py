@@ -9,7 +9,9 @@ import optax
 parser = argparse.ArgumentParser()
 parser.add_argument("--steps", type=int, default=20)
 parser.add_argument("--lr", type=float, default=0.05)
-parser.add_argument("--form", choices=["one", "split", "grad", "scan", "nested", "eager", "donate", "pmap"], default="one")
+parser.add_argument(
+    "--form", choices=["one", "split", "grad", "scan", "nested", "eager", "donate", "pmap"], default="one"
+)
 asked = parser.parse_args()
 
 keys = jax.random.split(jax.random.key(0), 4)
