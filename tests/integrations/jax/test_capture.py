@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("jax", reason="JAX is not installed: pip install 'rankzero[jax]'")
+pytest.importorskip("optax", reason="optax is not installed: pip install 'rankzero[jax]'")
 
 import jax
 import jax.numpy as jnp
