@@ -82,7 +82,7 @@ def test_hyperparameters_of_every_kind(kit: Kit, root: Path) -> None:
     config = only(root).config
     assert config["dict"] == {"a": 1}
     assert (config["none"], config["list"], config["path"], config["1"]) == (None, [2, 3], "path", 1)
-    assert (config["wide"], config["flag"], config["half"], config["z"]) == (4, True, 0.5, "(7+2j)")
+    assert (config["wide"], config["flag"], config["half"], config["z"]) == (4, True, 0.5, "<numpy.complex64 (7+2j)>")
     assert config["model"] == "<class torch.nn.modules.activation.ReLU>"
 
 
