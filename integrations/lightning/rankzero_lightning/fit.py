@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from rankzero.plugin import Run, claim, report
-from rankzero_lightning.flavors import accumulates, batches_that_stepped, scaler_of
+from rankzero_lightning.flavors import accumulates, batches_that_stepped, logged_names, scaler_of
 from rankzero_lightning.phases import NAME, PRECEDENCE
 from rankzero_pytorch.clipping import clipping
 from rankzero_pytorch.internals import LoaderFacts, scale_of
@@ -77,7 +77,7 @@ class Fit:
         self._row: dict[str, Any] = {}
         self._samples = self._samples_taken = 0
         self._skips = 0
-        self._stepped = False
+        self._stepped = self._looked = False
         self._backward_began = 0.0
         self.names: set[str] = set()
         """Of the user's own metrics, which ours never overwrite."""
@@ -152,6 +152,9 @@ class Fit:
         row, self._row = self._row, {}
         if not self._zero:
             return
+        if not self._looked:
+            self._looked = True
+            self.names |= logged_names(trainer)
         self._complete(row, trainer, rate)
         for name in self.names & row.keys():
             del row[name]

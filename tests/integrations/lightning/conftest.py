@@ -103,7 +103,9 @@ class Command:
         self.folder = folder
         self.root = folder / "runs"
 
-    def python(self, script: str, *arguments: str, code: int = 0, below: bool = False, **environ: str) -> list[str]:
+    def python(
+        self, script: str, *arguments: str, fails: bool = False, below: bool = False, **environ: str
+    ) -> list[str]:
         """What a script printed, line by line; `below` runs it with no change under `rankzero run`."""
         before = [str(BIN / "rankzero"), "run", "--quiet"] if below else []
         command = [*before, sys.executable, str(SCRIPTS / script), *arguments]
@@ -113,7 +115,7 @@ class Command:
             command, cwd=self.folder, env=clean_environ() | usual | path | environ, capture_output=True, text=True,
             timeout=200, check=False,
         )  # fmt: skip
-        assert done.returncode == code, done.stdout + done.stderr
+        assert bool(done.returncode) == fails, done.stdout + done.stderr
         return done.stdout.splitlines()
 
 
