@@ -2,6 +2,7 @@
 # make test    install the tools and pass the tests
 # make check   format, lint, types, import contracts
 # make bench   the benchmarks, beside other trackers
+# make demo-lightning, test-lightning   PyTorch Lightning, in an environment of its own
 # Each target creates what it needs in .venv first; `make PYTHON=python3.12 demo` names another interpreter.
 
 PYTHON ?= python3
@@ -12,12 +13,29 @@ PIP := $(BIN)/python -m pip install --quiet --quiet
 TORCH := torch==2.13.0
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-fast check format docs bench clean
+LIGHTNING := .venv-lightning
+
+.PHONY: demo demo-lightning test-lightning test test-fast check format docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
 	$(BIN)/rankzero run $(BIN)/torchrun --nproc-per-node=2 examples/digits_ddp.py
 	$(BIN)/rankzero show latest
+
+demo-lightning: $(LIGHTNING)/.ready
+	$(LIGHTNING)/bin/rankzero run $(LIGHTNING)/bin/python examples/digits_lightning.py --devices 2
+	$(LIGHTNING)/bin/rankzero show latest
+
+# With nothing but its own extra and what pytest and LightningCLI need.
+test-lightning: $(LIGHTNING)/.ready
+	$(LIGHTNING)/bin/python -m pytest -q tests/integrations/lightning
+
+$(LIGHTNING)/.ready: pyproject.toml
+	@$(PYTHON) -m venv $(LIGHTNING)
+	@$(LIGHTNING)/bin/python -m pip install --quiet --quiet $(TORCH)
+	@$(LIGHTNING)/bin/python -m pip install --quiet --quiet -e ".[lightning]" scikit-learn tensorboard \
+	  "jsonargparse[signatures]" pytest pytest-timeout pytest-xdist numpy
+	@touch $@
 
 test: $(VENV)/.dev
 	@sh tests/launchers/install.sh || echo "no launchers: the tests of MPI and Slurm will be skipped"

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {"rankzero": ROOT / "core", "rankzero_pytorch": ROOT / "integrations" / "pytorch"}
+PACKAGES = {
+    "rankzero": ROOT / "core",
+    "rankzero_pytorch": ROOT / "integrations" / "pytorch",
+    "rankzero_lightning": ROOT / "integrations" / "lightning",
+}
 
 
 def _build(source: Path, kind: str, into: Path) -> Path:
