@@ -3,9 +3,9 @@
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
 from rankzero.plugin import Run
@@ -15,7 +15,7 @@ from rankzero_lightning.logger import LoggerCore
 from rankzero_lightning.options import Options
 
 
-class RankZeroLogger(LoggerCore, Logger):
+class RankZeroLogger(LoggerCore, Logger):  # noqa: D101 - it is the base's
     __doc__ = LoggerCore.__doc__
 
     @property
@@ -28,10 +28,10 @@ class RankZeroLogger(LoggerCore, Logger):
         install(LIGHTNING)
 
     def _is_other_rank(self) -> bool:
-        return bool(rank_zero_only.rank)
+        return bool(getattr(rank_zero_only, "rank", 0))
 
 
-class RankZeroCallback(Options, Callback):
+class RankZeroCallback(Options, Callback):  # noqa: D101 - it is the base's
     __doc__ = Options.__doc__
 
     def __init__(

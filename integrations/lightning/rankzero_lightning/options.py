@@ -39,7 +39,7 @@ class Options:
         """What to sample."""
         if self.log_what is None:
             return None
-        kind = {True: "sampled", False: "none"}.get(self.histograms, "exact")  # type: ignore[call-overload]
+        kind = "exact" if self.histograms == "exact" else "sampled" if self.histograms else "none"
         return Wanted(
             gradients=self.log_what != "parameters",
             parameters=self.log_what != "gradients",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from time import perf_counter
 
 from rankzero.plugin import Run, claim, report
 from rankzero_pytorch.zero_change.clock import Clock
@@ -21,6 +22,7 @@ class Phases:
         self._clock = clock
         self._gaps = gaps
         self._open: AbstractContextManager[None] | None = None
+        self._began = 0.0
 
     def begin(self, phase: str) -> bool:
         """Training is interrupted; false if it is already."""
@@ -28,6 +30,7 @@ class Phases:
             return False
         self._open = self._run.phase(phase)
         self._open.__enter__()
+        self._began = perf_counter()
         self._clock.leave(phase)
         self._gaps.interrupt()
         return True
@@ -38,7 +41,8 @@ class Phases:
         if opened is None:
             return
         quantity = f"time/{SHORT[self._clock.away]}"
-        seconds = self._clock.come_back()
+        seconds = perf_counter() - self._began
+        self._clock.come_back()
         opened.__exit__(None, None, None)
         if claim(quantity, NAME, PRECEDENCE):
             self._run.log({quantity: seconds}, step=step, ranks="all")

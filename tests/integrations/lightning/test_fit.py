@@ -111,7 +111,8 @@ def test_accumulation(kit: Kit, root: Path, tmp_path: Path) -> None:
     options = {"accumulate_grad_batches": 2, "limit_train_batches": 4, "max_epochs": 1}
     recorded = _fit(kit, root, tmp_path, Keeps(), **options)
     means = [(losses[0] + losses[1]) / 2, (losses[2] + losses[3]) / 2]
-    assert recorded.series["loss"][0] == [(0, pytest.approx(means[0])), (1, pytest.approx(means[1]))]
+    assert recorded.steps("loss") == [0, 1]
+    assert recorded.values("loss") == pytest.approx(means)
     assert recorded.values("progress/micro_step") == [2, 4]
 
 
@@ -136,7 +137,9 @@ def test_several_optimizers_by_hand(kit: Kit, root: Path, tmp_path: Path) -> Non
 
     recorded = _fit(kit, root, tmp_path, Two(), callbacks=[kit.RankZeroCallback(log_freq=1)])
     assert recorded.steps("loss") == recorded.steps("loss@2") == list(range(6))
-    assert all(1 < loss < 9 < other for loss, other in zip(recorded.values("loss"), recorded.values("loss@2"), strict=True))
+    assert all(
+        1 < loss < 9 < other for loss, other in zip(recorded.values("loss"), recorded.values("loss@2"), strict=True)
+    )
     assert recorded.values("optim/lr@2") == [0.1] * 6
     assert recorded.steps("grad/norm") == list(range(6))
     assert recorded.values("trainer/global_step") == [2, 4, 6, 8, 10, 12]
@@ -186,7 +189,8 @@ def test_validate_test_and_predict_by_themselves(kit: Kit, root: Path, tmp_path:
     trainer, model = kit.trainer(tmp_path, logger=logger), kit.Model()
     trainer.validate(model, verbose=False)
     trainer.test(model, verbose=False)
-    trainer.predict(model, torch.utils.data.DataLoader(torch.randn(4, 32)))
+    rows: Any = torch.randn(4, 32)
+    trainer.predict(model, torch.utils.data.DataLoader(rows))
     rankzero.finish()
     recorded = only(root)
     assert (recorded.steps("val_loss"), recorded.steps("test_loss")) == ([0], [0])

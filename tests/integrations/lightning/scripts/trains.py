@@ -1,9 +1,9 @@
 """Trains a small model with Lightning. It has never heard of rankzero, unless asked for its logger."""
 
 import argparse
+import importlib
 import json
 import os
-import sys
 
 import torch
 
@@ -80,9 +80,8 @@ def main():
         )  # fmt: skip
         model = Model()
         if asked.lr_find:
-            module = sys.modules[pl.__name__ + ".tuner"] if pl.__name__ + ".tuner" in sys.modules else None
-            Tuner = (module or __import__(pl.__name__ + ".tuner", fromlist=["Tuner"])).Tuner
-            Tuner(trainer).lr_find(model, num_training=20, update_attr=False)
+            tuner = importlib.import_module(f"{pl.__name__}.tuner").Tuner(trainer)
+            tuner.lr_find(model, num_training=20, update_attr=False)
         trainer.fit(model, ckpt_path=asked.ckpt)
         if asked.strategy != "ddp_spawn":
             trainer.test(model, verbose=False)
