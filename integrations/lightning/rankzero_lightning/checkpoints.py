@@ -8,6 +8,15 @@ from typing import Any
 from rankzero.plugin import Run
 
 
+def note_best(run: Run, callback: Any) -> None:
+    """Put a checkpoint callback's best checkpoint, and its score where it has one, into the run's summary."""
+    best, score = getattr(callback, "best_model_path", ""), getattr(callback, "best_model_score", None)
+    if best:
+        run.summary.update({"checkpoint/best": str(best)})
+    if best and score is not None:
+        run.summary.update({"checkpoint/best_score": float(score)})
+
+
 class Checkpoints:
     """What `log_model` asks for: False for nothing, True for what is there at the end, "all" for each as it is saved."""
 
@@ -18,12 +27,7 @@ class Checkpoints:
 
     def saved(self, run: Run, callback: Any) -> None:
         """A `ModelCheckpoint` has saved a checkpoint."""
-        best = getattr(callback, "best_model_path", "")
-        if best:
-            run.summary.update({"checkpoint/best": str(best)})
-        score = getattr(callback, "best_model_score", None)
-        if score is not None:
-            run.summary.update({"checkpoint/best_score": float(score)})
+        note_best(run, callback)
         if self.log_model == "all" or (self.log_model is True and getattr(callback, "save_top_k", None) == -1):
             self._keep(run, callback)
         elif self.log_model is True:

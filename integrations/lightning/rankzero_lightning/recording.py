@@ -8,6 +8,7 @@ from typing import Any
 import rankzero
 from rankzero.plugin import Run, claim, current_run, read_settings, release, report, started_by_run, training_run
 from rankzero_lightning import identity
+from rankzero_lightning.checkpoints import note_best
 from rankzero_lightning.describing import SOURCE, define_monitored, describe_fit, hyperparameters_of
 from rankzero_lightning.fit import Fit
 from rankzero_lightning.flavors import batches_that_stepped, is_fitting
@@ -210,11 +211,15 @@ class Recording:
 
     def _end_fit(self) -> None:
         fit, self._fit = self._fit, None
-        if fit is not None:
-            fit.end()
         trainer = self._trainer()
         if trainer is not None and self._phases is not None:
             self._phases.end(batches_that_stepped(trainer))
+        if fit is None:
+            return
+        fit.end()
+        if trainer is not None and self._run is not None and self._run.rank == 0:
+            for callback in trainer.checkpoint_callbacks:
+                note_best(self._run, callback)
 
     def _begin_phase(self, trainer: Any, phase: str) -> bool:
         return self._of_now(trainer) is not None and self._phases is not None and self._phases.begin(phase)

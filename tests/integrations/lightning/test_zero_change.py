@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from tests.integrations.lightning.conftest import Command, Recorded, folders, only
 
+from rankzero.records import Summary
+
 pytest.importorskip("lightning", reason="lightning is not installed: pip install 'rankzero[lightning]'")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -43,6 +45,12 @@ def test_any_trainer_is_recorded_and_none_the_wiser(command: Command, flavor: st
     config: Any = recorded.config
     assert (config["lr"], config["trainer"]["max_epochs"], config["optimizer"]["class"]) == (0.1, 2, "SGD")
     assert {"metrics", "loss", "grad/norm", "time/step"} <= recorded.captured("recorded")
+    (best,) = [
+        r.values["checkpoint/best"]
+        for r in recorded.records
+        if isinstance(r, Summary) and "checkpoint/best" in r.values
+    ]
+    assert Path(best).name == Path(below["checkpoint"]).name
 
 
 def _files(folder: Path) -> set[str]:
