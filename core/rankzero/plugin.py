@@ -127,8 +127,12 @@ def training_run(by: str, *, run_id: str = "", fresh: bool = False) -> Run | Non
         fresh: another training begins: the run that was made without being asked for the last one is over.
 
     Returns:
-        The run, or None where the user neither made one nor started the job with `rankzero run`.
+        The run, or None where the user neither made one nor started the job with `rankzero run`, and while another integration
+        has claimed "loop".
     """
+    driver = _capture.owners.get("loop")
+    if driver is not None and driver[1] != by:
+        return None
     run = current_run()
     if run is None or (fresh and run is _capture.run):
         if not started_by_run() or (_capture.run is not None and not fresh):

@@ -54,3 +54,17 @@ run.finish()
 print(training_run("one") is run)
 """
     assert _below_run(tmp_path, code) == ["True", "running", "False"]
+
+
+def test_who_drives_the_loop_has_the_run(tmp_path: Path) -> None:
+    """While one integration has claimed "loop", the others are given no run; then they are again."""
+    code = """
+from rankzero.plugin import claim, release, training_run
+claim("loop", "driver", 20)
+print(training_run("general") is None)
+run = training_run("driver")
+print(training_run("general") is None)
+release("loop", "driver")
+print(training_run("general") is run)
+"""
+    assert _below_run(tmp_path, code) == ["True", "True", "True"]

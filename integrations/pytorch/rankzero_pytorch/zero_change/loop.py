@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from torch.optim import Optimizer
 
-from rankzero.plugin import Run, claim, training_run
+from rankzero.plugin import Run, training_run
 from rankzero_pytorch.steps import Closure
 from rankzero_pytorch.zero_change.backward import Backward
 from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
 from rankzero_pytorch.zero_change.losses import Losses
 from rankzero_pytorch.zero_change.phases import Phases
-from rankzero_pytorch.zero_change.recording import NAME, PRECEDENCE, Recording
+from rankzero_pytorch.zero_change.recording import NAME, Recording
 from rankzero_pytorch.zero_change.samples import Samples
 from rankzero_pytorch.zero_change.scaling import Scaling
 from rankzero_pytorch.zero_change.seen import Seen
@@ -36,7 +36,7 @@ class Loop:
     def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
         """Make sure of the run; see `rankzero_pytorch.steps.Listener`."""
         self.seen.phases.training()
-        run = training_run(NAME) if claim("loop", NAME, PRECEDENCE) else None
+        run = training_run(NAME)
         if run is not self._run:
             self._change_run(run)
         return None if self._recording is None else self._recording.before_step(optimizer, closure, count)
