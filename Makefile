@@ -2,6 +2,7 @@
 # make test    install the tools and pass the tests
 # make check   format, lint, types, import contracts
 # make bench   the benchmarks, beside other trackers
+# make demo-lightning, test-lightning   PyTorch Lightning, in an environment of its own
 # Each target creates what it needs in .venv first; `make PYTHON=python3.12 demo` names another interpreter.
 
 PYTHON ?= python3
@@ -12,25 +13,42 @@ PIP := $(BIN)/python -m pip install --quiet --quiet
 TORCH := torch==2.13.0
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo demo-jax test test-jax test-fast check format docs bench clean
+LIGHTNING := .venv-lightning
+JAX := .venv-jax
+
+.PHONY: demo demo-lightning demo-jax test-lightning test-jax test test-fast check format docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
 	$(BIN)/rankzero run $(BIN)/torchrun --nproc-per-node=2 examples/digits_ddp.py
 	$(BIN)/rankzero show latest
 
-# JAX, Flax, Optax and Orbax in an environment of their own, with nothing of another framework.
-demo-jax: .venv-jax/.done
-	.venv-jax/bin/rankzero run .venv-jax/bin/python examples/digits_jax.py
-	.venv-jax/bin/rankzero show latest
+demo-lightning: $(LIGHTNING)/.ready
+	$(LIGHTNING)/bin/rankzero run $(LIGHTNING)/bin/python examples/digits_lightning.py --devices 2
+	$(LIGHTNING)/bin/rankzero show latest
 
-test-jax: .venv-jax/.done
-	.venv-jax/bin/python -m pytest -q -n 2 tests/integrations/jax
+# With nothing but its own extra and what pytest and LightningCLI need.
+test-lightning: $(LIGHTNING)/.ready
+	$(LIGHTNING)/bin/python -m pytest -q tests/integrations/lightning
 
-.venv-jax/.done: pyproject.toml
-	@echo "Installing rankzero and JAX in .venv-jax (a minute, once)"
-	@$(PYTHON) -m venv .venv-jax
-	@.venv-jax/bin/python -m pip install --quiet --quiet -e ".[jax]" scikit-learn pytest pytest-timeout pytest-xdist
+$(LIGHTNING)/.ready: pyproject.toml
+	@$(PYTHON) -m venv $(LIGHTNING)
+	@$(LIGHTNING)/bin/python -m pip install --quiet --quiet $(TORCH)
+	@$(LIGHTNING)/bin/python -m pip install --quiet --quiet -e ".[lightning]" scikit-learn tensorboard \
+	  "jsonargparse[signatures]" pytest pytest-timeout pytest-xdist numpy
+	@touch $@
+
+demo-jax: $(JAX)/.ready
+	$(JAX)/bin/rankzero run $(JAX)/bin/python examples/digits_jax.py
+	$(JAX)/bin/rankzero show latest
+
+# With nothing of another framework.
+test-jax: $(JAX)/.ready
+	$(JAX)/bin/python -m pytest -q -n 2 tests/integrations/jax
+
+$(JAX)/.ready: pyproject.toml
+	@$(PYTHON) -m venv $(JAX)
+	@$(JAX)/bin/python -m pip install --quiet --quiet -e ".[jax]" scikit-learn pytest pytest-timeout pytest-xdist
 	@touch $@
 
 test: $(VENV)/.dev

@@ -14,7 +14,7 @@ to record, `training_run()` makes the run.
 
 What an integration promises to the user's program: no collective, no host synchronisation in the step's thread, no error (wrap
 every hook in `guarded`), nothing recorded twice (ask `claim` before recording a quantity; where a more specific integration
-drives the loop, the more general one stands down), and a line in the capture report for what it saw (`report`).
+drives the loop it claims "loop", for as long as it drives, and the more general one stands down altogether), and a line in the capture report for what it saw (`report`).
 Names and units of what is recorded are the same in every framework: see docs/metrics.md.
 """
 
@@ -31,6 +31,7 @@ from rankzero.run.init import current as current_run
 from rankzero.run.init import init
 from rankzero.run.run import Run
 from rankzero.run.values.media import Histogram
+from rankzero.settings import read as read_settings
 
 __all__ = [
     "Deferred",
@@ -43,6 +44,8 @@ __all__ = [
     "guard",
     "guarded",
     "offer_config",
+    "read_settings",
+    "release",
     "report",
     "started_by_run",
     "training_run",
@@ -115,21 +118,29 @@ def started_by_run() -> bool:
     return bool(settings.read().launch)
 
 
-def training_run(by: str) -> Run | None:
+def training_run(by: str, *, run_id: str = "", fresh: bool = False) -> Run | None:
     """The run that an integration records to without being asked: the current one, or a new one if below `rankzero run`.
 
     Args:
         by: the integration's name.
+        run_id: of the run that this training continues, as a checkpoint told; the run that is made is its next attempt.
+        fresh: another training begins: the run that was made without being asked for the last one is over.
 
     Returns:
-        The run, or None where the user neither made one nor started the job with `rankzero run`.
+        The run, or None where the user neither made one nor started the job with `rankzero run`, and while another integration
+        has claimed "loop".
     """
+    driver = _capture.owners.get("loop")
+    if driver is not None and driver[1] != by:
+        return None
     run = current_run()
-    if run is None:
-        if not started_by_run() or _capture.run is not None:
-            return None
+    if run is None or (fresh and run is _capture.run):
+        if not started_by_run() or (_capture.run is not None and not fresh):
+            return run
         with _capture.lock:
-            run = current_run() or init()
+            if run is not None:
+                run.finish()
+            run = current_run() or init(id=run_id or None)
             _capture.run = run
     _capture.describe(run)
     return run
@@ -151,7 +162,7 @@ def claim(quantity: str, by: str, precedence: int) -> bool:
     """Whether `by` is to record `quantity`: true while nobody more specific (of higher precedence) has claimed it.
 
     Args:
-        quantity: a name as in docs/metrics.md, "loss" or "grad/norm".
+        quantity: a name as in docs/metrics.md, "loss" or "grad/norm"; or "loop", everything that a training loop shows.
         by: the integration's name.
         precedence: 0 for a bare array library, 10 for a framework's own loop, 20 for what drives it, 30 for what drives that.
     """
@@ -161,6 +172,13 @@ def claim(quantity: str, by: str, precedence: int) -> bool:
     if owner is None or owner[1] != by:
         _capture.owners[quantity] = (precedence, by)
     return True
+
+
+def release(quantity: str, by: str) -> None:
+    """Give up a claim, if `by` has it: whoever asks next may record the quantity."""
+    owner = _capture.owners.get(quantity)
+    if owner is not None and owner[1] == by:
+        del _capture.owners[quantity]
 
 
 def report(what: str, outcome: str, by: str, why: str = "") -> None:

@@ -55,7 +55,8 @@ def test_every_test_says_what_it_promises() -> None:
 
 def test_no_import_cycles() -> None:
     """No module reaches itself through its imports, inside a room or across rooms."""
-    graph = grimp.build_graph("rankzero", "rankzero_pytorch", exclude_type_checking_imports=True, cache_dir=None)
+    packages = sorted(path.name for path in ROOT.glob("integrations/*/rankzero_*"))
+    graph = grimp.build_graph("rankzero", *packages, exclude_type_checking_imports=True, cache_dir=None)
     cyclic = [name for name in sorted(graph.modules) if name in graph.find_upstream_modules(name)]
     assert cyclic == []
 

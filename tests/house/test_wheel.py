@@ -11,11 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {
-    "rankzero": ROOT / "core",
-    "rankzero_pytorch": ROOT / "integrations" / "pytorch",
-    "rankzero_jax": ROOT / "integrations" / "jax",
-}
+FOLDERS = [ROOT / "core" / "rankzero", *ROOT.glob("integrations/*/rankzero_*")]
+PACKAGES = {folder.name: folder.parent for folder in FOLDERS}
 
 
 def _build(source: Path, kind: str, into: Path) -> Path:
@@ -58,3 +55,4 @@ def test_the_wheel_declares_its_entry_points(wheel: zipfile.ZipFile) -> None:
     text = wheel.read(name).decode()
     assert "rankzero = rankzero.cli:main" in text
     assert "torch = rankzero_pytorch:integration" in text
+    assert [package for package in PACKAGES if f"= {package}" not in text] == []

@@ -78,6 +78,8 @@ class Exits:
         }
         self._handlers: dict[int, Any] = {}
         self._registered = False
+        self._holds = 0
+        self._waiting = 0
 
     def add(self, run: Open) -> None:
         """Tell `run` when the process ends."""
@@ -105,7 +107,21 @@ class Exits:
         """In a forked child: the runs are the parent's, and so are the signals it waits for."""
         self._runs = []
         self._pid = os.getpid()
+        self._holds = self._waiting = 0
         self._uninstall()
+
+    def hold(self) -> None:
+        """Until `release` a fatal signal waits: the main thread, which would close the runs, is writing one itself."""
+        self._holds += threading.current_thread() is threading.main_thread()
+
+    def release(self) -> None:
+        """End a `hold`, and the process if a fatal signal arrived meanwhile."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._holds -= 1
+        if self._waiting and not self._holds:
+            signum, self._waiting = self._waiting, 0
+            self.die(signum)
 
     def ours(self, signum: int) -> bool:
         """Whether a signal that arrives now is handled by rankzero, nobody else having asked for it."""
@@ -178,7 +194,9 @@ class Exits:
         raise AssertionError  # never reached: the process is gone
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        if os.getpid() == self._pid:
+        if self._holds:
+            self._waiting = signum
+        elif os.getpid() == self._pid:
             self.die(signum)
 
 

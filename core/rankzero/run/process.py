@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import rankzero.ranks
 from rankzero import records
 from rankzero.errors import UsageError, guard
+from rankzero.run.chore import Chore
 from rankzero.run.facts.chores import Facts
 from rankzero.run.facts.console import Console
 from rankzero.run.files import TextFile, put, tolerant
 from rankzero.run.opening import Opening
-from rankzero.run.recorder import Chore, Recorder
+from rankzero.run.recorder import Recorder
 from rankzero.run.stacks import Stacks
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Process:
 
     def _hear_signals(self) -> None:
         for name in self._signals.arrived():
-            self._event("signal", name)
+            self.recorder.put(records.Event(t=self.recorder.micros(), event="signal", message=name))
 
     def _look_for_stall(self) -> None:
         if self._stacks is None:

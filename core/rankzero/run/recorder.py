@@ -12,6 +12,8 @@ from typing import Any, Protocol
 from rankzero import records
 from rankzero.errors import guard, warn_once
 from rankzero.journal import Journal
+from rankzero.run.chore import Chore
+from rankzero.run.exits import exits
 from rankzero.run.rows import RowWriter
 
 Row = tuple[float, int | None, bool | None, str | None, dict[Any, Any]]
@@ -19,6 +21,9 @@ Row = tuple[float, int | None, bool | None, str | None, dict[Any, Any]]
 
 CHUNK = 512
 """Rows encoded at once: bounds how long the writer holds the interpreter."""
+
+LOCK_SECONDS = 1.0
+"""Longest that one thread waits for another to write, before it looks for signals."""
 
 WRITE_RESERVE = 0.4
 """Seconds of the finish timeout kept for writing when a chore takes long."""
@@ -34,59 +39,6 @@ class Opener(Protocol):
         """The journal, or None while the process does not know its rank yet; `force`: decide with what is known."""
 
 
-class Chore:
-    """Something the writer thread does every `interval` seconds, first as soon as the journal is open.
-
-    `last`: once more when the run ends. `apart`: in a thread of its own, for what may take seconds; `leave` makes a turn give up
-    that is still under way when the run has to end.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        interval: float,
-        call: Callable[[], None],
-        *,
-        last: bool = False,
-        apart: bool = False,
-        leave: Callable[[], None] | None = None,
-    ) -> None:
-        self.what = what
-        self.interval = interval
-        self.call = call
-        self.last = last
-        self.apart = apart
-        self.leave = leave
-        self.due = 0.0
-        self.thread: threading.Thread | None = None
-
-    def run_if_due(self, now: float) -> None:
-        """Do it if it is time; an error of ours costs this one turn."""
-        if now < self.due or self._is_under_way():
-            return
-        self.due = now + self.interval
-        if not self.apart:
-            self._run()
-            return
-        self.thread = threading.Thread(target=self._run, name="rankzero-chore", daemon=True)
-        with contextlib.suppress(RuntimeError):  # an interpreter that is ending starts no threads
-            self.thread.start()
-
-    def wait(self, deadline: float) -> None:
-        """Wait for a turn that is under way apart, not beyond the deadline (monotonic)."""
-        if self.thread is not None and self._is_under_way():
-            self.thread.join(max(0.0, deadline - time.monotonic()))
-            if self.leave is not None and self._is_under_way():
-                self.leave()
-
-    def _is_under_way(self) -> bool:
-        return self.thread is not None and self.thread.is_alive()
-
-    def _run(self) -> None:
-        with guard(self.what):
-            self.call()
-
-
 class Recorder:
     """One run's queue, its writer thread and its journal in this process."""
 
@@ -97,7 +49,6 @@ class Recorder:
         self.journal: Journal | None = None
         self.started = started
         self.chores: list[Chore] = []
-        self.last_activity = started
         self._opener = opener
         self._flush_interval = flush_interval
         self._beat_interval = beat_interval
@@ -149,32 +100,32 @@ class Recorder:
 
     def relieve(self) -> None:
         """Called by `log` when the queue is past its limit: write some of it here; nothing is dropped."""
-        with guard("writing the journal"), self._lock:
+        with guard("writing the journal"), self._held():
             if len(self.queue) > self._queue_limit and self.open(force=True):
                 self._drain(min(BACKSTOP, len(self.queue)))
 
     def open(self, *, force: bool) -> bool:
         """Make sure that the journal is open; false while this process does not know its rank or is silent."""
-        with self._lock:
+        with self._held():
             if self.journal is None and not self._closed:
                 self.journal = self._opener(force=force)
             return self.journal is not None and not self._closed
 
     def flush(self, *, force: bool = False) -> None:
         """Write everything queued so far."""
-        with self._lock:
+        with self._held():
             if self.open(force=force):
                 self._drain(len(self.queue))
 
     def latest(self) -> dict[str, Any]:
         """Write everything queued so far; the last value of every metric of the job."""
-        with self._lock:
+        with self._held():
             self.flush(force=True)
             return self._rows.latest()
 
     def next_step(self) -> int:
         """Write everything queued so far; the step of the next row without one."""
-        with self._lock:
+        with self._held():
             self.flush(force=True)
             return self._rows.next_step
 
@@ -209,16 +160,26 @@ class Recorder:
             self._wake.wait(self._flush_interval)
             self._wake.clear()
             opened = False
-            with guard("writing the journal"), self._lock:
-                opened = not self._stop and self.open(force=False)
-                if opened:
-                    self._turn()
+            with guard("writing the journal"):
+                opened = self._turn()
             if opened:
                 for chore in self.chores:
                     chore.run_if_due(time.monotonic())
         self._finish()
 
-    def _turn(self) -> None:
+    def _turn(self) -> bool:
+        """Write what is queued; whether there is a journal, for which there may be chores."""
+        if not self._lock.acquire(timeout=LOCK_SECONDS):
+            return self.journal is not None
+        try:
+            opened = not self._stop and self.open(force=False)
+            if opened:
+                self._write()
+            return opened
+        finally:
+            self._lock.release()
+
+    def _write(self) -> None:
         self._drain(len(self.queue))
         now = time.monotonic()
         if now >= self._next_beat:
@@ -229,10 +190,14 @@ class Recorder:
     def _finish(self) -> None:
         """The last turn: everything queued, the chores that want one more, what a device still owes, the end."""
         end, deadline = self._end, self._deadline
-        if end is None or self._closed:
+        if end is None or self._closed or not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return
+        try:
+            with guard("closing the journal"):
+                self.flush(force=True)
+        finally:
+            self._lock.release()
         with guard("closing the journal"):
-            self.flush(force=True)
             if self.journal is not None:
                 self._last_chores(deadline - WRITE_RESERVE)
                 with self._lock:
@@ -261,6 +226,19 @@ class Recorder:
             self.journal.add(end())
             self.journal.close()
         self._closed = True
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the lock in a thread of the user's; a fatal signal that arrives meanwhile ends the process right after."""
+        exits.hold()
+        while not self._lock.acquire(timeout=LOCK_SECONDS):
+            exits.release()
+            exits.hold()
+        try:
+            yield
+        finally:
+            self._lock.release()
+            exits.release()
 
     def _drain(self, count: int) -> None:
         journal = self.journal

@@ -70,9 +70,13 @@ def count(matrix: Tensor) -> Tensor:
         weights = good.to(matrix.dtype)
     scale = BINS / (high - low).clamp_min_(torch.finfo(matrix.dtype).tiny)
     bins = (matrix - low).mul_(scale).nan_to_num_(0.0, BINS, 0.0).clamp_(0, BINS - 1).long()
-    counts = torch.zeros(len(matrix), BINS, dtype=matrix.dtype, device=matrix.device).scatter_add_(1, bins, weights)
+    bins += torch.arange(0, len(matrix) * BINS, BINS, device=matrix.device)[:, None]
+    counts = torch.zeros(len(matrix) * BINS, dtype=matrix.dtype, device=matrix.device)
+    counts.scatter_add_(
+        0, bins.view(-1), weights.view(-1)
+    )  # of one dimension it is deterministic where that is asked for
     bad = matrix.shape[1] - weights.sum(1, keepdim=True)
-    return torch.cat([low, high, bad, counts], 1)
+    return torch.cat([low, high, bad, counts.view(-1, BINS)], 1)
 
 
 def count_all(tensor: Tensor) -> Tensor:

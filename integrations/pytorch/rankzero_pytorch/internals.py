@@ -66,6 +66,14 @@ def shard_type() -> type[Tensor] | None:
     return None if module is None else cast("type[Tensor] | None", getattr(module, "DTensor", None))
 
 
+def partitions() -> bool:
+    """Whether optimizers may hold, instead of the model's parameters, this rank's part of all of them in flat tensors.
+
+    DeepSpeed's ZeRO gives them such, and nothing else to tell them by.
+    """
+    return "deepspeed" in sys.modules and torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1
+
+
 def capturing(device: torch.device) -> bool:
     """Whether this thread is recording a CUDA graph, in which nothing may be read and what is launched runs again."""
     return device.type == "cuda" and torch.cuda.is_current_stream_capturing()

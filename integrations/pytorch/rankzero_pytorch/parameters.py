@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from rankzero_pytorch.internals import shard_type
 
@@ -52,7 +53,7 @@ class Layout:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The user's model inside `torch.compile`, DistributedDataParallel, DataParallel and FullyShardedDataParallel."""
+    """The user's model inside `torch.compile`, DistributedDataParallel, DataParallel, FullyShardedDataParallel and DeepSpeed's engine."""
     for outer in wrappers(model):
         model = outer
     return model
@@ -65,6 +66,7 @@ def wrappers(model: nn.Module) -> Iterator[nn.Module]:
         "DistributedDataParallel": "module",
         "DataParallel": "module",
         "FullyShardedDataParallel": "_fsdp_wrapped_module",
+        "DeepSpeedEngine": "module",
     }
     yield model
     while (name := inner.get(type(model).__name__)) is not None and isinstance(getattr(model, name, None), nn.Module):
@@ -75,6 +77,12 @@ def wrappers(model: nn.Module) -> Iterator[nn.Module]:
 def named_parameters(model: nn.Module) -> list[Parameter]:
     """The parameters of a model, each tied one once, under the names they have without wrappers."""
     return [Parameter(_plain(name), tensor) for name, tensor in unwrapped(model).named_parameters()]
+
+
+def partition(optimizer: Optimizer) -> list[Parameter]:
+    """The tensors an optimizer updates, under their numbers: all that is known of parameters without a model."""
+    groups = [group["params"] for group in optimizer.param_groups]
+    return [Parameter(f"{i}.{j}", tensor) for i, group in enumerate(groups) for j, tensor in enumerate(group)]
 
 
 def layout(model: nn.Module | None, tensors: Sequence[Tensor]) -> Layout:

@@ -15,9 +15,9 @@ from rankzero.plugin import Run, warn_once
 from rankzero_pytorch.clipping import clipping
 from rankzero_pytorch.gradients import Found, Gradients, Numbers
 from rankzero_pytorch.histograms import Sampler
-from rankzero_pytorch.internals import capturing
+from rankzero_pytorch.internals import capturing, partitions
 from rankzero_pytorch.numbering import Numbering
-from rankzero_pytorch.parameters import Layout, Parameter, layout, named_parameters
+from rankzero_pytorch.parameters import Layout, Parameter, layout, named_parameters, partition
 from rankzero_pytorch.schedule import READING_SPEED, Schedule
 from rankzero_pytorch.steps import Closure
 from rankzero_pytorch.transfer import Reading
@@ -201,11 +201,15 @@ class Sampling:
     def _meet(self, optimizer: Optimizer, count: int) -> Owned:
         """An optimizer steps for the first time, or has another group: find out what of this model it updates."""
         model = self.model()
-        named = _named(model, optimizer)
+        named = named_parameters(model) if isinstance(model, nn.Module) else []
         held = {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
         found = [parameter for parameter in named if id(parameter.tensor) in held]
+        lies = layout(model, [p.tensor for p in named]) if isinstance(model, nn.Module) else Layout()
+        if not found and (model is optimizer or (model is not None and partitions())):
+            named = found = partition(optimizer)
+            lies = Layout(spread=partitions())
         if found:
-            self._lies = layout(model if isinstance(model, nn.Module) else None, [p.tensor for p in named])
+            self._lies = lies
             self._trained = sum(parameter.tensor.requires_grad for parameter in named)
             self._numbering.begin(optimizer, count, alike=self._lies.spread)
             self._silent = self.run.rank != 0 and not self._lies.spread
@@ -224,12 +228,3 @@ class Sampling:
         self._silent = True
         self._owned.clear()
         self._measured.clear()
-
-
-def _named(model: nn.Module | Optimizer | None, optimizer: Optimizer) -> list[Parameter]:
-    if isinstance(model, nn.Module):
-        return named_parameters(model)
-    if model is not optimizer:
-        return []
-    groups = [group["params"] for group in optimizer.param_groups]
-    return [Parameter(f"{i}.{j}", tensor) for i, group in enumerate(groups) for j, tensor in enumerate(group)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -157,6 +158,47 @@ def test_sigterm_while_finishing(root: Any) -> None:
     assert training.process.wait(timeout=2.0 + SLACK) == -signal.SIGTERM
     assert root.only.curve("x") == [(0, 0), (1, 2)]
     assert root.only.of(records.End)
+
+
+BUSY = """
+import sys, rankzero
+run = rankzero.init(id="mine", settings={{"code": False, "packages": False, "queue_limit": {limit}}})
+run.log({{"x": 0, "y": 1.0}})
+run.flush()
+print("ready", flush=True)
+step = 1
+while True:
+    run.log({{"x": step, "y": 1.0}})
+    step += 1
+"""
+
+
+@pytest.mark.parametrize("limit", [1000, 100_000])
+def test_sigterm_while_the_loop_itself_writes(root: Any, limit: int) -> None:
+    """Rows that come faster than one thread writes them are closed all the same, without a gap or a double."""
+    for delay in (0.1, 0.15, 0.2, 0.25):
+        process = root.start(BUSY.format(limit=limit))
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(delay)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGTERM
+        journal = root.only
+        assert [values["x"] for _, values in journal.rows] == list(range(len(journal.rows)))
+        assert journal.only(records.End).state == "preempted"
+        shutil.rmtree(root.path)
+
+
+def test_sigterm_while_the_loop_itself_waits_for_the_disk(root: Any) -> None:
+    """A hanging file system and a full queue: only then log() waits, and a signal still ends the process soon."""
+    process = root.start(BUSY.format(limit=1000))
+    assert process.stdout.readline() == "ready\n"
+    path = _journal(root)
+    path.unlink()
+    os.mkfifo(path)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=5.0 + SLACK) == -signal.SIGTERM
 
 
 def test_no_thread_or_process_of_ours_is_left(root: Any) -> None:

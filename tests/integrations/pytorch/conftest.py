@@ -149,7 +149,11 @@ def job(root: Path) -> Job:
         full = [*(python or [sys.executable]), *command]
         if below:
             full = [str(programs / "rankzero"), "run", "--", *full]
-        environ = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPTS)}
+        environ = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        }
         done = subprocess.run(
             full, cwd=root.parent, env=environ, capture_output=True, text=True, check=False, timeout=200
         )

@@ -30,13 +30,18 @@ class Loop:
         self.backward = Backward(losses, clock, gaps, phases)
         self.writers = Writers()
         self.seen = Seen(clock, gaps, losses, phases, Samples(clock), Scaling(losses))
+        self._broken = False
         self._run: Run | None = None
         self._recording: Recording | None = None
 
     def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
         """Make sure of the run; see `rankzero_pytorch.steps.Listener`."""
         self.seen.phases.training()
+        if self._broken:
+            return None
+        self._broken = True  # until it turns out otherwise: what failed once is not tried again at every step
         run = training_run(NAME)
+        self._broken = False
         if run is not self._run:
             self._change_run(run)
         return None if self._recording is None else self._recording.before_step(optimizer, closure, count)

@@ -35,7 +35,10 @@ def scheduler_of(optimizer: Optimizer, living: Living) -> LRScheduler | None:
 
 
 def find_model(optimizer: Optimizer, living: Living) -> nn.Module | None:
-    """The outermost module that holds most of the optimizer's parameters; None if none does."""
+    """The outermost module that holds most of the optimizer's parameters; None if none does.
+
+    DeepSpeed's optimizers hold parts of them in tensors of their own: there it is the one engine's.
+    """
     wanted = {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
     inner: set[int] = set()
     owners: Counter[int] = Counter()
@@ -50,6 +53,9 @@ def find_model(optimizer: Optimizer, living: Living) -> nn.Module | None:
         score = (sum(owners[id(part)] for part in below), -len(below))
         if score[0] and score > most:
             best, most = module, score
+    if best is None:
+        engines = [module for module in living.modules if type(module).__name__ == "DeepSpeedEngine"]
+        best = engines[0] if len(engines) == 1 else None
     return best
 
 
@@ -71,13 +77,13 @@ def describe(model: nn.Module) -> dict[str, Any]:
     tensors = [parameter.tensor for parameter in named_parameters(model)]
     layers = []
     for name, module in model.named_modules():
-        own = sum(tensor.numel() for tensor in _entries(module, "_parameters"))
+        own = sum(_size(tensor) for tensor in _entries(module, "_parameters"))
         if own:
             layers.append([name, type(module).__name__, own])
     found: dict[str, Any] = {
         "class": type(model).__name__,
-        "parameters": sum(tensor.numel() for tensor in tensors),
-        "trainable": sum(tensor.numel() for tensor in tensors if tensor.requires_grad),
+        "parameters": sum(map(_size, tensors)),
+        "trainable": sum(_size(tensor) for tensor in tensors if tensor.requires_grad),
         "layers": layers[:MOST_LAYERS],
     }
     if len(layers) > MOST_LAYERS:
@@ -88,3 +94,8 @@ def describe(model: nn.Module) -> dict[str, Any]:
 def _entries(module: nn.Module, table: str) -> list[Any]:
     entries = module.__dict__.get(table)
     return [entry for entry in entries.values() if entry is not None] if isinstance(entries, dict) else []
+
+
+def _size(tensor: Any) -> int:
+    """Elements of a parameter, also where DeepSpeed keeps it elsewhere."""
+    return int(getattr(tensor, "ds_numel", tensor.numel()))

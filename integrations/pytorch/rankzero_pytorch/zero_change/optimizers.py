@@ -23,12 +23,16 @@ class Tracked:
     def put_rates(self, row: dict[str, Any], optimizer: Optimizer) -> None:
         """The learning rate of the first group and, where there are several, of each under its name or number."""
         groups = optimizer.param_groups
+        rate = groups[0].get("lr")
+        if rate is not None:
+            row[f"optim/lr{self.suffix}"] = number(rate)
+        if len(groups) == 1:
+            return
         if len(self._keys) != len(groups):
             self._keys = [f"optim/lr/{group.get('name', index)}{self.suffix}" for index, group in enumerate(groups)]
-        row[f"optim/lr{self.suffix}"] = number(groups[0].get("lr"))
-        if len(groups) > 1:
-            for key, group in zip(self._keys, groups, strict=True):
-                row[key] = number(group.get("lr"))
+        for key, group in zip(self._keys, groups, strict=True):
+            if "lr" in group:
+                row[key] = number(group["lr"])
 
 
 def hyperparameters(optimizer: Optimizer) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from rankzero import Image, Text
-from rankzero.plugin import Histogram, Run, guarded, report
+from rankzero.plugin import Histogram, Run, claim, guarded, report
 from rankzero_pytorch.patching import replace
 
 NAME = "pytorch"
+PRECEDENCE = 10
 MOST_WAITING = 1000
 """Calls kept from before there is a run; of more, the last ones."""
 
@@ -57,6 +58,8 @@ class Writers:
         return around
 
     def _forward(self, convert: Callable[..., dict[str, Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not claim("SummaryWriter", NAME, PRECEDENCE):
+            return
         row = convert(*args, **kwargs)
         step = _step(*args, **kwargs)
         run = self._run

@@ -1,0 +1,190 @@
+"""Where this package listens to a Trainer: in its own functions, so that its lists of callbacks and loggers stay the user's."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from rankzero.plugin import guarded
+from rankzero_lightning.flavors import Flavor
+from rankzero_lightning.recording import Recording
+from rankzero_pytorch.patching import replace
+
+BEFORE = frozenset(
+    {
+        "on_train_start", "on_train_batch_start", "on_after_backward", "on_validation_start", "on_validation_end",
+        "on_test_start", "on_test_end",
+    }
+)  # fmt: skip
+AFTER = frozenset({"on_before_backward", "on_train_batch_end", "on_train_end"})
+
+
+class Trainers:
+    """The Trainers of this process; `current` is the one at work, if it is recorded or its rehearsal must not be."""
+
+    def __init__(self) -> None:
+        self.current: Recording | None = None
+        self._known: weakref.WeakKeyDictionary[Any, Recording] = weakref.WeakKeyDictionary()
+
+    def active(self, trainer: Any) -> Recording | None:
+        """What is recorded of this Trainer now."""
+        recording = self.current
+        return recording if recording is not None and recording.active and recording.of(trainer) else None
+
+    def known(self, trainer: Any) -> Recording | None:
+        """What was recorded of this Trainer, if anything."""
+        return self._known.get(trainer)
+
+    def begin(self, trainer: Any, checkpoint: Any) -> None:
+        """A Trainer sets to work."""
+        recording = self._known.get(trainer)
+        if recording is None:
+            recording = self._known[trainer] = Recording(trainer)
+        self.current = recording
+        recording.begin(trainer, checkpoint)
+
+    def end(self) -> None:
+        """It is done."""
+        recording, self.current = self.current, None
+        if recording is not None:
+            recording.end()
+
+
+trainers = Trainers()
+"""Of this process."""
+
+
+def install(flavor: Flavor) -> None:
+    """Listen to the Trainers of a flavor, once however often it is asked for."""
+    call, trainer = flavor.module("trainer.call"), flavor.module("trainer.trainer").Trainer
+    replace(trainer, "_run", _around_run)
+    replace(trainer, "save_checkpoint", _around_save)
+    replace(call, "_call_callback_hooks", _around_hooks)
+    replace(call, "_call_callbacks_on_save_checkpoint", _around_saving)
+    replace(call, "_call_callbacks_on_load_checkpoint", _around_loading)
+    connector = flavor.module("trainer.connectors.logger_connector.logger_connector")
+    replace(connector._LoggerConnector, "log_metrics", _around_metrics)  # noqa: SLF001 - no public way
+    replace(flavor.module("loops.fetchers")._DataFetcher, "__next__", _around_fetch)  # noqa: SLF001
+    for path in ("tuner.lr_finder", "tuner.batch_size_scaling"):
+        replace(flavor.module(path), "_try_loop_run", _around_rehearsal)
+
+
+def _around_run(original: Callable[..., Any]) -> Callable[..., Any]:
+    begin = guarded("noticing a Trainer")(trainers.begin)
+    end = guarded("noticing that a Trainer is done")(trainers.end)
+    failed = guarded("noticing that a Trainer failed")(Recording.failed)
+
+    def _run(trainer: Any, *args: Any, **kwargs: Any) -> Any:
+        begin(trainer, kwargs.get("ckpt_path", args[1] if len(args) > 1 else None))
+        try:
+            return original(trainer, *args, **kwargs)
+        except BaseException as error:
+            if trainers.current is not None:
+                failed(trainers.current, error)
+            raise
+        finally:
+            end()
+
+    return _run
+
+
+def _around_hooks(original: Callable[..., Any]) -> Callable[..., Any]:
+    before = guarded("looking at a Trainer")(Recording.before)
+    after = guarded("looking at a Trainer")(Recording.after)
+
+    def _call_callback_hooks(trainer: Any, hook_name: str, *args: Any, **kwargs: Any) -> Any:
+        recording = trainers.active(trainer)
+        if recording is not None and hook_name in BEFORE:
+            before(recording, hook_name, trainer, trainer.lightning_module)
+        result = original(trainer, hook_name, *args, **kwargs)
+        if recording is not None and hook_name in AFTER:
+            after(recording, hook_name, trainer, trainer.lightning_module, args)
+        return result
+
+    return _call_callback_hooks
+
+
+def _around_metrics(original: Callable[..., Any]) -> Callable[..., Any]:
+    saw = guarded("recording metrics")(Recording.metrics)
+
+    def log_metrics(connector: Any, metrics: Any, step: int | None = None, *args: Any, **kwargs: Any) -> Any:
+        result = original(connector, metrics, step, *args, **kwargs)
+        recording = trainers.active(connector.trainer)
+        if recording is not None:
+            saw(recording, connector.trainer, metrics, step)
+        return result
+
+    return log_metrics
+
+
+def _around_fetch(original: Callable[..., Any]) -> Callable[..., Any]:
+    def __next__(fetcher: Any) -> Any:  # noqa: N807 - what it replaces
+        recording = trainers.current
+        if recording is None or not recording.active or recording.clock.away:
+            return original(fetcher)
+        began = perf_counter()
+        try:
+            return original(fetcher)
+        finally:
+            recording.clock.input += perf_counter() - began
+
+    return __next__
+
+
+def _around_save(original: Callable[..., Any]) -> Callable[..., Any]:
+    begin = guarded("noticing a checkpoint")(Recording.begin_checkpoint)
+    end = guarded("noticing a checkpoint")(Recording.end_checkpoint)
+
+    def save_checkpoint(trainer: Any, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+        recording = trainers.active(trainer)
+        mine = recording is not None and begin(recording, trainer)
+        try:
+            return original(trainer, filepath, *args, **kwargs)
+        finally:
+            if recording is not None and mine:
+                end(recording, trainer, filepath)
+
+    return save_checkpoint
+
+
+def _around_saving(original: Callable[..., Any]) -> Callable[..., Any]:
+    saving = guarded("naming the run in a checkpoint")(Recording.saving)
+
+    def _call_callbacks_on_save_checkpoint(trainer: Any, checkpoint: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        result = original(trainer, checkpoint, *args, **kwargs)
+        recording = trainers.known(trainer)
+        if recording is not None:
+            saving(recording, checkpoint)
+        return result
+
+    return _call_callbacks_on_save_checkpoint
+
+
+def _around_loading(original: Callable[..., Any]) -> Callable[..., Any]:
+    loaded = guarded("looking at a checkpoint")(Recording.loaded)
+
+    def _call_callbacks_on_load_checkpoint(trainer: Any, checkpoint: Any, *args: Any, **kwargs: Any) -> Any:
+        recording = trainers.active(trainer)
+        if recording is not None:
+            loaded(recording, trainer, checkpoint)
+        return original(trainer, checkpoint, *args, **kwargs)
+
+    return _call_callbacks_on_load_checkpoint
+
+
+def _around_rehearsal(original: Callable[..., Any]) -> Callable[..., Any]:
+    """For the loops that the tuner runs to find a learning rate or a batch size: they are no training."""
+
+    def _try_loop_run(trainer: Any, *args: Any, **kwargs: Any) -> Any:
+        recording = trainers.active(trainer)
+        if recording is None:
+            return original(trainer, *args, **kwargs)
+        recording.active = False
+        try:
+            return original(trainer, *args, **kwargs)
+        finally:
+            recording.active = True
+
+    return _try_loop_run

@@ -1,0 +1,229 @@
+"""What is known of one Trainer: whether it is recorded, to which run, and where in its work it is."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import rankzero
+from rankzero.plugin import Run, claim, current_run, read_settings, release, report, started_by_run, training_run
+from rankzero_lightning import identity
+from rankzero_lightning.checkpoints import note_best
+from rankzero_lightning.describing import SOURCE, define_monitored, describe_fit, hyperparameters_of
+from rankzero_lightning.fit import Fit
+from rankzero_lightning.flavors import batches_that_stepped, is_fitting
+from rankzero_lightning.logger import LoggerCore
+from rankzero_lightning.options import Options
+from rankzero_lightning.phases import NAME, PRECEDENCE, Phases
+from rankzero_pytorch.wanted import Wanted
+from rankzero_pytorch.zero_change.clock import Clock
+from rankzero_pytorch.zero_change.gaps import Gaps
+
+WHOLE = ("loop", "SummaryWriter")
+"""Claimed for as long as a Trainer works: plain-PyTorch capture stands down."""
+
+OWN = ("loss", "optim/lr", "grad/norm", "time/step", "throughput/samples", "time/eval", "time/checkpoint")
+"""Claimed when they are recorded."""
+
+
+class Recording:
+    """One Trainer, over all that it is asked to do. `active`: what it does now is recorded."""
+
+    last: weakref.ref[Recording] | None = None
+    """The last one without a logger of ours that had a run: another Trainer is another training."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.active = False
+        self.clock = Clock()
+        self._gaps = Gaps()
+        self._trainer = weakref.ref(trainer)
+        self._logger: LoggerCore | None = None
+        self._options: Options | None = None
+        self._run: Run | None = None
+        self._phases: Phases | None = None
+        self._fit: Fit | None = None
+        self._continued = ""
+        self._described = False
+
+    def of(self, trainer: Any) -> bool:
+        """Whether this is about that Trainer."""
+        return self._trainer() is trainer
+
+    # -- one fit, validation, test or prediction ------------------------------------------------------------------------
+
+    def begin(self, trainer: Any, checkpoint: Any) -> None:
+        """The Trainer sets to work, perhaps from a checkpoint."""
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, LoggerCore)]
+        self._logger = loggers[0] if loggers else None
+        self._options = next((callback for callback in trainer.callbacks if isinstance(callback, Options)), None)
+        rehearsal = bool(trainer.fast_dev_run)
+        asked = self._logger is not None or self._options is not None
+        self.active = not rehearsal and (asked or started_by_run())
+        if self.active or rehearsal:
+            for quantity in WHOLE:
+                claim(quantity, NAME, PRECEDENCE)
+        if not self.active:
+            return
+        project = read_settings().project if self._logger is None else self._logger.name
+        self._continued = identity.peek(checkpoint, project) if checkpoint and is_fitting(trainer) else ""
+        for logger in loggers:
+            logger.prepare(run_id=self._continued if logger is self._logger else "", beside=logger is not self._logger)
+
+    def loaded(self, trainer: Any, checkpoint: Any) -> None:
+        """A checkpoint was read, perhaps one that could not be looked into before."""
+        if is_fitting(trainer) and self._logger is None and not self._continued:
+            self._continued = identity.read(checkpoint, read_settings().project)
+
+    def saving(self, checkpoint: dict[str, Any]) -> None:
+        """A checkpoint is being put together."""
+        run = self._existing()
+        if run is not None and run.state == "running":
+            identity.write(checkpoint, run)
+
+    def failed(self, error: BaseException) -> None:
+        """What the Trainer did ended with an error."""
+        run = self._existing()
+        if self.active and run is not None and not type(error).__name__.startswith("_"):
+            run.event("training-failed", f"{type(error).__name__}: {error}"[:1000], rank=run.rank)
+
+    def end(self) -> None:
+        """The Trainer is done with it."""
+        self._end_fit()
+        self.active = False
+        for quantity in WHOLE + OWN:
+            release(quantity, NAME)
+
+    # -- what happens in it ---------------------------------------------------------------------------------------------
+
+    def before(self, hook: str, trainer: Any, module: Any) -> None:
+        """A callback hook is about to be called."""
+        if hook == "on_train_start":
+            self._begin_fit(trainer, module)
+        elif hook == "on_train_batch_start" and self._fit is not None:
+            self._fit.batch_began(trainer)
+        elif hook == "on_after_backward" and self._fit is not None:
+            self._fit.backward_ended(module.device)
+        elif hook in {"on_validation_start", "on_test_start"} and not trainer.sanity_checking:
+            self._begin_phase(trainer, "evaluation")
+        elif hook in {"on_validation_end", "on_test_end"}:
+            self._end_phase(trainer)
+
+    def after(self, hook: str, trainer: Any, module: Any, args: tuple[Any, ...]) -> None:
+        """A callback hook was called."""
+        if hook == "on_before_backward" and self._fit is not None:
+            self._fit.backward_began(trainer, args[0] if args else None)
+        elif hook == "on_train_batch_end" and self._fit is not None:
+            self._fit.batch_ended(trainer, module, args[1])
+        elif hook == "on_train_end":
+            self._end_fit()
+
+    def metrics(self, trainer: Any, metrics: Any, step: int | None) -> None:
+        """The Trainer has told its loggers, if any, these metrics."""
+        if not metrics:
+            return
+        if self._fit is not None:
+            self._fit.names.update(map(str, metrics))
+        if self._logger is not None:
+            return
+        run = self._of_now(trainer)
+        if run is None:
+            return
+        row = dict(metrics)
+        if step is None:
+            given = row.pop("step", None)
+            if given is None:
+                row.setdefault("epoch", trainer.current_epoch)
+            step = batches_that_stepped(trainer) if given is None else int(given)
+        run.log(row, step=step)
+        report("metrics", "recorded", NAME)
+
+    def begin_checkpoint(self, trainer: Any) -> bool:
+        """A checkpoint is about to be saved."""
+        return self._fit is not None and self._begin_phase(trainer, "checkpoint")
+
+    def end_checkpoint(self, trainer: Any, path: Any) -> None:
+        """It was saved there."""
+        self._end_phase(trainer)
+        if self._run is not None and self._run.rank == 0:
+            self._run.summary.update({"checkpoint/last": str(path)})
+            self._run.event("checkpoint", str(path), step=batches_that_stepped(trainer), epoch=trainer.current_epoch)
+
+    # -- the run --------------------------------------------------------------------------------------------------------
+
+    def _existing(self) -> Run | None:
+        return self._run if self._logger is None else self._logger.existing
+
+    def _of_now(self, trainer: Any) -> Run | None:
+        """The run that this Trainer records to now; made if need be. None where nothing is recorded."""
+        if self._logger is not None:
+            run: Run | None = self._logger.live()
+        elif self._run is not None and self._run.state == "running":
+            return self._run
+        else:
+            run = self._made()
+        if run is None or run.disabled:
+            self.active = False
+            return None
+        if run is not self._run:
+            self._run, self._phases = run, Phases(run, self.clock, self._gaps)
+        if not self._described and run.rank == 0:
+            self._described = True
+            given = {} if self._logger is not None else hyperparameters_of(trainer, trainer.lightning_module)
+            if given:
+                run.config.update(given, source=SOURCE)
+        return run
+
+    def _made(self) -> Run | None:
+        """A run without a logger of ours: one for each Trainer; a checkpoint's, where that is what is continued."""
+        before = None if Recording.last is None else Recording.last()
+        again = "" if self._run is None else self._run.id
+        fresh = Recording.last is not None and before is not self
+        made = training_run(NAME, run_id=self._continued or again, fresh=fresh or current_run() is None)
+        if made is None and self._options is not None:
+            made = rankzero.init(id=self._continued or again or None)
+        Recording.last = weakref.ref(self)
+        return made
+
+    # -- fit and phases -------------------------------------------------------------------------------------------------
+
+    def _begin_fit(self, trainer: Any, module: Any) -> None:
+        self._end_fit()
+        run = self._of_now(trainer)
+        if run is None:
+            return
+        if run.rank == 0:
+            describe_fit(run, trainer, module, layout=self._logger is None)
+            define_monitored(run, trainer)
+        wanted, every = self._wanted(run)
+        self._fit = Fit(run, trainer, module, self.clock, self._gaps, wanted=wanted, every=every)
+        self._fit.begin()
+
+    def _wanted(self, run: Run) -> tuple[Wanted | None, int | None]:
+        if self._options is not None:
+            return self._options.wanted, self._options.log_freq
+        settings = run.settings
+        if settings.gradients == "off":
+            report("grad/norm", "off", NAME, "RANKZERO_GRADIENTS=off")
+            return None, None
+        each = settings.gradients in {"params", "hist"}
+        histograms = "sampled" if settings.gradients == "hist" else "none"
+        return Wanted(each=each, histograms=histograms), settings.log_every or None
+
+    def _end_fit(self) -> None:
+        fit, self._fit = self._fit, None
+        trainer = self._trainer()
+        if trainer is not None and self._phases is not None:
+            self._phases.end(batches_that_stepped(trainer))
+        if fit is None:
+            return
+        fit.end()
+        if trainer is not None and self._run is not None and self._run.rank == 0:
+            for callback in trainer.checkpoint_callbacks:
+                note_best(self._run, callback)
+
+    def _begin_phase(self, trainer: Any, phase: str) -> bool:
+        return self._of_now(trainer) is not None and self._phases is not None and self._phases.begin(phase)
+
+    def _end_phase(self, trainer: Any) -> None:
+        if self._phases is not None:
+            self._phases.end(batches_that_stepped(trainer))
