@@ -19,6 +19,12 @@ def active() -> Run | None:
 
 def active_or_new() -> Run | None:
     """As `active`; below `rankzero run` a new one if need be."""
+    run = current_run() or training_run(NAME)
+    return None if run is None or run.disabled else run
+
+
+def of_the_loop() -> Run | None:
+    """The run that a loop which never asked for one is recorded to; None while another integration drives the loop."""
     run = training_run(NAME)
     return None if run is None or run.disabled else run
 

@@ -12,7 +12,7 @@ from rankzero_jax.compiles import compiles
 from rankzero_jax.memory import Memory
 from rankzero_jax.models import describe
 from rankzero_jax.recording import Decoding, steps_of
-from rankzero_jax.runs import NAME, Numbering, active_or_new
+from rankzero_jax.runs import NAME, Numbering, of_the_loop
 from rankzero_jax.taps import Tap
 from rankzero_jax.zero_change.optimizers import Optimizers
 
@@ -71,7 +71,7 @@ class Loop:
                 self._stepped(tap)
 
     def _stepped(self, tap: Tap) -> None:
-        run = active_or_new()
+        run = of_the_loop()
         if run is None:
             return
         if run is not self._run or self._numbering is None:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from rankzero.plugin import guarded, report
 from rankzero_jax.internals import is_top_level, mode
 from rankzero_jax.patching import replace
-from rankzero_jax.runs import NAME, active_or_new
+from rankzero_jax.runs import NAME, of_the_loop
 from rankzero_jax.statistics import Wanted, measure
 from rankzero_jax.taps import collector
 from rankzero_jax.zero_change.arguments import arguments
@@ -80,7 +80,7 @@ class Updates:
         return update
 
     def _note(self, gradients: Any, params: Any, state: Any, rates: list[Any]) -> None:
-        run = active_or_new()
+        run = of_the_loop()
         if run is None:
             return
         self._loop.met(run, gradients if params is None else params)
