@@ -43,7 +43,7 @@ class Decoding:
 
     def __call__(self, found: dict[str, Any]) -> dict[str, Any]:
         """The numbers of the vector by name, and the histograms."""
-        vector = found[""].reshape(-1, len(self.names))[self._index]
+        vector = found[""].reshape(-1, max(1, len(self.names)))[self._index] if self.names else found[""]
         row: dict[str, Any] = dict(zip(self.names, vector.tolist(), strict=True))
         for name, counted in found.items():
             made = histogram(counted.reshape(-1, counted.shape[-1])[self._index]) if name else None

@@ -51,7 +51,8 @@ def around_pmap(loop: Loop) -> Callable[[Callable[..., Any]], Callable[..., Any]
 class Jitted:
     """What `jax.jit` returned, looked at from outside; a call runs the function with further outputs if there are any to have.
 
-    As long as no optimizer is seen in the function, its program is the one that it would be.
+    As long as no optimizer is seen in the function, its program is the one that it would be. Of one with an optimizer there may be
+    two programs: one that measures gradients, with which it begins, and one that does not.
     """
 
     def __init__(
@@ -68,20 +69,22 @@ class Jitted:
         self._tapped = transform(_tapped_once(fun), **with_taps(options, mapped=mapped))
         self._loop = loop
         self._mapped = mapped
+        self._trains = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
         if is_top_level():
             arguments.given = args, kwargs
             try:
-                if self._loop.due:
-                    with mode("recorded"):
+                if self._trains and self._loop.spares:
+                    with mode("plain"):
                         out, taps = self._tapped(*args, **kwargs)
                 else:
                     out, taps = self._tapped(*args, **kwargs)
             finally:
                 arguments.given = None
             if taps:
+                self._trains = True
                 self._loop.arrived(jax.tree.map(of_first_device, taps) if self._mapped else taps)
             return out
         here = None if self._mapped else collector()

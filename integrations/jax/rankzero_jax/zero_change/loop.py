@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Any
 
+import jax
+
 from rankzero.plugin import Run, claim, guarded, report
 from rankzero_jax.arriving import Arriving
 from rankzero_jax.checkpoints import checkpoints
@@ -22,25 +24,27 @@ CLAIMS = 16
 """Steps between two looks at who claims what."""
 
 SELDOM = 50
-"""Steps between two samples of each parameter by itself, where asked for and nothing else is said."""
+"""Steps between two samples of gradients, if nothing else is said: of each parameter's, and on CPUs of their norm as well, for
+there a reduction costs percents of a step. On accelerators the norm is measured at every step."""
 
 
 class Loop:
     """Has a run from the first optimizer step on that it sees being traced.
 
     Attributes:
-        due: the next step is to be sampled in full.
+        spares: the next step's gradients are not to be measured.
         loss: the value last differentiated outside of compiled functions.
     """
 
     def __init__(self, optimizers: Optimizers) -> None:
-        self.due = False
+        self.spares = False
         self.loss: Any = None
         self._optimizers = optimizers
         self._run: Run | None = None
         self._numbering: Numbering | None = None
         self._memory = Memory()
         self._steps = 0
+        self._seldom = False
         self._ours: frozenset[str] = frozenset()
         self._mark = 0.0
         self._unreported = set(QUANTITIES)
@@ -52,7 +56,8 @@ class Loop:
         self._run = run
         self._numbering = Numbering(run, first=1)
         self._steps, self._mark, self._ours = 0, 0.0, frozenset()
-        self.due = run.settings.gradients in {"params", "hist"}
+        self.spares = False
+        self._seldom = run.settings.gradients != "norm" or jax.default_backend() == "cpu"
         if claim("model", NAME, PRECEDENCE):
             facts = describe(params, params)
             del facts["class"]
@@ -81,9 +86,8 @@ class Loop:
         length = steps_of(tap)
         step = self._numbering.take(tap.step, length)
         self._steps += length
-        if run.settings.gradients in {"params", "hist"}:
-            every = run.settings.log_every or SELDOM
-            self.due = self._steps == length or self._steps % every < length
+        if self._seldom or run.settings.log_every:
+            self.spares = self._steps % (run.settings.log_every or SELDOM) >= length
         loss, self.loss = self.loss, None
         decoding = _Ours(tap.names, self._ours)
         for index in range(length):

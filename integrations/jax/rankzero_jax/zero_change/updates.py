@@ -133,7 +133,7 @@ class Updates:
 
 
 def _wanted(setting: str, *, spread: bool) -> Wanted:
-    recorded = mode.value == "recorded"
+    recorded = mode.value != "plain"
     if setting == "off":
         report("grad/norm", "off", NAME, "RANKZERO_GRADIENTS=off")
     elif spread:
@@ -142,7 +142,7 @@ def _wanted(setting: str, *, spread: bool) -> Wanted:
         )
         setting = "off"
     return Wanted(
-        gradients=setting != "off",
+        gradients=recorded and setting != "off",
         parameters=False,
         each=recorded and setting in {"params", "hist"},
         histograms=recorded and setting == "hist",
