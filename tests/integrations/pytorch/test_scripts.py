@@ -185,3 +185,13 @@ def test_steps_done_again_have_their_old_numbers(record: Record, monkeypatch: py
     _, found = record("resume.py", how, "3")
     assert found.steps("loss") == [1, 2, 3, 4, 5, 6, 7, 5, 6, 7]
     assert len(found.starts) == 2
+
+
+def test_the_example_by_hand(job: Job, root: Path, read: Read) -> None:
+    """`examples/digits.py` runs and records what it logs and watches."""
+    job(str(Path(__file__).parents[3] / "examples" / "digits.py"), "--epochs", "2")
+    found = read(root)
+    assert len(found.values("loss")) == 56
+    assert len(found.values("accuracy")) == 2
+    assert found.values("grad/norm")
+    assert found.config["width"] == 64
