@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, TensorDataset
 
+from rankzero.plugin import after_import
 from rankzero_pytorch.internals import LoaderFacts
 from rankzero_pytorch.patching import replace, restore
 from rankzero_pytorch.zero_change.backward import Backward
 from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
-from rankzero_pytorch.zero_change.imports import after_import
 from rankzero_pytorch.zero_change.losses import Losses
 from rankzero_pytorch.zero_change.model import Living, describe, find_model, trunk
 from rankzero_pytorch.zero_change.optimizers import Tracked, hyperparameters
