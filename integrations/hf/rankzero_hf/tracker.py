@@ -18,7 +18,7 @@ from rankzero.plugin import Run, current_run, open_run, opened_here, report, sta
 NAME = "accelerate"
 
 
-class RankZeroTracker(GeneralTracker):  # type: ignore[misc]
+class RankZeroTracker(GeneralTracker):
     """Records what a program tells its Accelerator, in the run of its job.
 
     Args:
