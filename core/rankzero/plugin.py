@@ -30,6 +30,7 @@ from rankzero.run.facts.secrets import scrub
 from rankzero.run.imports import after_import
 from rankzero.run.init import current as current_run
 from rankzero.run.init import init
+from rankzero.run.rows import ASIDE
 from rankzero.run.run import Run
 from rankzero.run.values.media import Histogram
 from rankzero.settings import read as read_settings
@@ -45,6 +46,7 @@ __all__ = [
     "current_run",
     "guard",
     "guarded",
+    "log_aside",
     "offer_config",
     "open_run",
     "opened_here",
@@ -177,6 +179,11 @@ def open_run(by: str, **given: Any) -> Run:
 def opened_here(run: Run) -> bool:
     """Whether an integration made this run, and not the user."""
     return run is _capture.run
+
+
+def log_aside(run: Run, row: dict[str, Any], step: int, ranks: str | None = None) -> None:
+    """Log a row at a step that an integration counts; the rows that the user logs without a step keep their own numbers."""
+    run.log(row, step=step, commit=ASIDE, ranks=ranks)
 
 
 def offer_config(values: dict[str, Any], source: str) -> None:

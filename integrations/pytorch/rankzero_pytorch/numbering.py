@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from rankzero.plugin import Run
+from rankzero.plugin import Run, log_aside
 from rankzero_pytorch.driving import driving
 
 
@@ -89,7 +89,7 @@ class Numbering:
                 self._held.append((row, count, ranks))
                 return
             self._decide(*self._scheduler)
-        self._run.log(row, step=self.step(count), ranks=ranks)
+        log_aside(self._run, row, self.step(count), ranks)
 
     def _decide(self, scheduler: weakref.ref[LRScheduler], loaded: int) -> None:
         """The first step is over: did the scheduler count it?"""
@@ -98,5 +98,5 @@ class Numbering:
             self._start = loaded + self._first
         self._scheduler = None
         for row, count, ranks in self._held:
-            self._run.log(row, step=self.step(count), ranks=ranks)
+            log_aside(self._run, row, self.step(count), ranks)
         self._held.clear()

@@ -187,6 +187,15 @@ def test_steps_done_again_have_their_old_numbers(record: Record, monkeypatch: py
     assert len(found.starts) == 2
 
 
+def test_ranks_number_a_next_attempt_alike(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither optimizer nor schedule says how far it was, every rank goes on from where the run is."""
+    monkeypatch.setenv("RANKZERO_RUN_ID", "again")
+    record("slow_rank.py", "ddp", "before", "-1", processes=2)
+    _, found = record("slow_rank.py", "ddp", "before", "-1", processes=2)
+    for rank in (0, 1):
+        assert found.steps("time/step", rank) == [*range(2, 21), *range(22, 41)]
+
+
 def test_the_example_by_hand(job: Job, root: Path, read: Read) -> None:
     """`examples/digits.py` runs and records what it logs and watches."""
     job(str(Path(__file__).parents[3] / "examples" / "digits.py"), "--epochs", "2")
