@@ -1,4 +1,5 @@
 # make demo    record an ordinary two-process training script and show what was recorded
+# make demo-hf, make test-hf    the same for transformers and accelerate, in an environment of their own
 # make test    install the tools and pass the tests
 # make check   format, lint, types, import contracts
 # make bench   the benchmarks, beside other trackers
@@ -15,8 +16,9 @@ PYTEST := $(BIN)/python -m pytest
 
 LIGHTNING := .venv-lightning
 JAX := .venv-jax
+HF := .venv-hf
 
-.PHONY: demo demo-lightning demo-jax test-lightning test-jax test test-fast check format docs bench clean
+.PHONY: demo demo-lightning demo-jax demo-hf test-lightning test-jax test-hf test test-fast check format docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -51,6 +53,13 @@ $(JAX)/.ready: pyproject.toml
 	@$(JAX)/bin/python -m pip install --quiet --quiet -e ".[jax]" scikit-learn pytest pytest-timeout pytest-xdist
 	@touch $@
 
+demo-hf: $(HF)/.ready
+	$(HF)/bin/rankzero run $(HF)/bin/torchrun --nproc-per-node=2 examples/tiny_hf_trainer.py --output-dir .rankzero/tiny_hf_trainer
+	$(HF)/bin/rankzero show latest
+
+test-hf: $(HF)/.ready
+	$(HF)/bin/python -m pytest -q tests/integrations/hf
+
 test: $(VENV)/.dev
 	@sh tests/launchers/install.sh || echo "no launchers: the tests of MPI and Slurm will be skipped"
 	$(PYTEST) -q -n 2 --dist loadgroup
@@ -77,7 +86,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.all
 
 clean:
-	rm -rf $(VENV) build dist .rankzero .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(HF) build dist .rankzero .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # The environment, in three steps: enough for the demo, for the tests, for the benchmarks.
 $(VENV)/.python:
@@ -101,4 +110,11 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/.demo
 $(VENV)/.bench: pyproject.toml | $(VENV)/.dev
 	@echo "Installing the trackers to compare with (once)"
 	@$(PIP) -e ".[bench]"
+	@touch $@
+
+$(HF)/.ready: pyproject.toml
+	@echo "Making an environment for Hugging Face in $(HF) (two minutes, once)"
+	@$(PYTHON) -m venv $(HF)
+	@$(HF)/bin/python -m pip install --quiet --quiet $(TORCH)
+	@$(HF)/bin/python -m pip install --quiet --quiet -e ".[hf]" optuna tensorboard pytest pytest-timeout
 	@touch $@

@@ -27,8 +27,10 @@ from rankzero import settings
 from rankzero.errors import MissingDependencyError, guard, guarded, warn_once
 from rankzero.run.config.hyperparameters import plain
 from rankzero.run.facts.secrets import scrub
+from rankzero.run.imports import after_import
 from rankzero.run.init import current as current_run
 from rankzero.run.init import init
+from rankzero.run.rows import ASIDE
 from rankzero.run.run import Run
 from rankzero.run.values.media import Histogram
 from rankzero.settings import read as read_settings
@@ -39,11 +41,15 @@ __all__ = [
     "Integration",
     "MissingDependencyError",
     "Run",
+    "after_import",
     "claim",
     "current_run",
     "guard",
     "guarded",
+    "log_aside",
     "offer_config",
+    "open_run",
+    "opened_here",
     "read_settings",
     "release",
     "report",
@@ -144,6 +150,40 @@ def training_run(by: str, *, run_id: str = "", fresh: bool = False) -> Run | Non
             _capture.run = run
     _capture.describe(run)
     return run
+
+
+def open_run(by: str, **given: Any) -> Run:
+    """A new run, for a training that begins now: the user made none for it, but asked to record it, or is below `rankzero run`.
+
+    The last run that an integration made ends; one that the user made stays open beside it.
+
+    Args:
+        by: the integration's name.
+        **given: for `rankzero.init`: id (of the run that a checkpoint belongs to), name, group, project, ...; what the user
+            has set in the environment stands before it.
+    """
+    chosen, default = settings.read(), settings.Settings()
+    fields = {"id": "run_id"}
+    kept = {
+        key: value
+        for key, value in given.items()
+        if value and getattr(chosen, fields.get(key, key), None) == getattr(default, fields.get(key, key), None)
+    }
+    last = current_run()
+    run = init(**kept, reinit="finish_previous" if last is None or opened_here(last) else "create_new")
+    _capture.run = run
+    _capture.describe(run)
+    return run
+
+
+def opened_here(run: Run) -> bool:
+    """Whether an integration made this run, and not the user."""
+    return run is _capture.run
+
+
+def log_aside(run: Run, row: dict[str, Any], step: int, ranks: str | None = None) -> None:
+    """Log a row at a step that an integration counts; the rows that the user logs without a step keep their own numbers."""
+    run.log(row, step=step, commit=ASIDE, ranks=ranks)
 
 
 def offer_config(values: dict[str, Any], source: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from rankzero.run.facts.system import UNITS
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = {"lightning": "lightning"}
+FRAMEWORKS = {"lightning": "lightning", "huggingface": "transformers", "pytorch": "torch"}
 """What a page of docs/integrations needs to have installed; its own tests run it where it is."""
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -38,8 +38,9 @@ EXAMPLES = _examples()
 def test_python_examples_run(place: str, code: str, tmp_path: Path) -> None:
     """A fenced Python block is a program that works as it stands, in an empty folder."""
     page = Path(place.partition(":")[0])
-    if page.parent.name == "integrations" and importlib.util.find_spec(FRAMEWORKS[page.stem]) is None:
-        pytest.skip(f"{FRAMEWORKS[page.stem]} is not installed")
+    needed = FRAMEWORKS.get(page.stem, page.stem)
+    if page.parent.name == "integrations" and importlib.util.find_spec(needed) is None:
+        pytest.skip(f"{needed} is not installed")
     environ = {**os.environ, "RANKZERO_DIR": str(tmp_path / "runs"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False

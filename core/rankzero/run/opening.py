@@ -44,9 +44,9 @@ class Opening:
         if not force and not self._is_time(ranks):
             return None
         self.ranks = ranks
-        self.claim = claim = self._agree(ranks)
+        self.claim = claim = self.claim or self._agree(ranks)  # what went wrong after it once may go well the next time
         self.folder = folder = RunFolder(self.wish.root, claim.project, claim.run)
-        if claim.resumed and ranks.is_zero:
+        if claim.resumed:
             self.earlier = earlier(folder, claim.attempt)
         journal = Journal(folder, _writer(folder, claim.attempt, ranks), self._start(ranks, claim))
         self._opened(self, journal)

@@ -19,6 +19,9 @@ LARGEST_STEP = 2**62
 FOR_THE_JOB = (records.Meta, records.Config, records.Summary, records.Define)
 """Records that only rank zero writes."""
 
+ASIDE: Any = "aside"
+"""As a row's `commit`: rows without a step are numbered as if this one were not there."""
+
 Pin = Callable[[records.Record], None]
 
 
@@ -108,7 +111,8 @@ class RowWriter:
             if not -LARGEST_STEP < number < LARGEST_STEP:
                 number = self.next_step
                 warn_once("step", f"step={step!r} is beyond 2**62; the next step was used instead")
-            self.next_step = max(self.next_step, number + 1 if commit else number)
+            if commit is not ASIDE:
+                self.next_step = max(self.next_step, number + 1 if commit else number)
         self.last_step = number
         return number
 

@@ -57,7 +57,8 @@ def inside_backward() -> bool:
 def foreach_norm(tensors: Sequence[Tensor]) -> list[Tensor]:
     """The L2 norm of each tensor, float32 or wider. All of one device and dtype, strided and not empty; not an empty list."""
     wide = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
-    return list(torch._foreach_norm(list(tensors), 2, dtype=wide))  # noqa: SLF001
+    norms = torch._foreach_norm(list(tensors), 2, dtype=wide)  # noqa: SLF001  # pyright: ignore[reportPrivateImportUsage]
+    return list(norms)
 
 
 def shard_type() -> type[Tensor] | None:
@@ -79,7 +80,8 @@ def capturing(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
 
 
-_compiler_of_frames = getattr(torch._C._dynamo.eval_frame, "get_eval_frame_callback", lambda: None)  # noqa: SLF001
+_frames = torch._C._dynamo.eval_frame  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
+_compiler_of_frames = getattr(_frames, "get_eval_frame_callback", lambda: None)
 _graph_task = torch._C._current_graph_task_id  # noqa: SLF001
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from rankzero.plugin import Run
+from rankzero.plugin import Run, log_aside
+from rankzero_pytorch.driving import driving
 
 
 def steps_done(optimizer: Optimizer) -> int | None:
@@ -37,7 +38,7 @@ class Numbering:
     They go on from where the optimizer's state says that it is, so that steps done again after a restart from an older
     checkpoint get the same numbers again. Where it does not say, a learning rate scheduler may: one that was loaded with a
     count and then counts every optimizer step. As that shows only after a first step, its rows are held back until the second.
-    Otherwise the numbers go on from where the run is.
+    Otherwise the numbers go on from where the run is. Where a framework drives the loop it knows: see `rankzero_pytorch.driving`.
 
     Args:
         run: whose steps.
@@ -64,6 +65,8 @@ class Numbering:
         if self._begun is not None:
             return
         self._begun = count
+        if driving.steps_done is not None:
+            return
         done = steps_done(optimizer)
         if done is not None:
             self._start = done + self._first
@@ -75,6 +78,8 @@ class Numbering:
 
     def step(self, count: int) -> int:
         """The number of this process's `count`-th step."""
+        if driving.steps_done is not None:
+            return driving.steps_done() + 1
         return self._start + count - (count if self._begun is None else self._begun)
 
     def log(self, row: dict[str, Any], count: int, ranks: str | None = None) -> None:
@@ -84,7 +89,7 @@ class Numbering:
                 self._held.append((row, count, ranks))
                 return
             self._decide(*self._scheduler)
-        self._run.log(row, step=self.step(count), ranks=ranks)
+        log_aside(self._run, row, self.step(count), ranks)
 
     def _decide(self, scheduler: weakref.ref[LRScheduler], loaded: int) -> None:
         """The first step is over: did the scheduler count it?"""
@@ -93,5 +98,5 @@ class Numbering:
             self._start = loaded + self._first
         self._scheduler = None
         for row, count, ranks in self._held:
-            self._run.log(row, step=self.step(count), ranks=ranks)
+            log_aside(self._run, row, self.step(count), ranks)
         self._held.clear()

@@ -41,8 +41,9 @@ class Weights:
         if not self._tensors:
             return
         self.vectors["weights"] = self._kinds.each(norms.norms)
-        if self._wanted.more or self._wanted.histograms == "sampled":
-            matrices = self._sampler.take(self._tensors)
+        sampled = self._wanted.more or self._wanted.histograms == "sampled"
+        matrices = self._sampler.take(self._tensors) if sampled else []
+        if sampled:
             self._positions = [matrix.positions for matrix in matrices]
         if self._wanted.more:
             pairs = list(zip(matrices, self._before, strict=True))

@@ -110,6 +110,17 @@ def test_other_parses_are_not_the_command_line(configs: Configs) -> None:
     assert found == [{"lr": 0.1, "layers": [1], "name": None}]
 
 
+def test_arguments_that_are_no_words(configs: Configs) -> None:
+    """A library that parses a list of more than words, as accelerate's launcher does, adds nothing either."""
+    library = (
+        "import argparse\np = argparse.ArgumentParser(); p.add_argument('odd'); p.parse_known_args([['a', 'list']])\n"
+    )
+    configs.launcher.script(library, "site-packages/library.py")
+    configs.environ["PYTHONPATH"] += f":{configs.launcher.folder / 'site-packages'}"
+    found = configs.of("import library\n" + ARGPARSE + "parser.parse_args()" + TRAIN)
+    assert found == [{"lr": 0.1, "layers": [1], "name": None}]
+
+
 def test_parsers_that_read_more_than_the_command_line(configs: Configs) -> None:
     """A subclass that adds arguments of its own (from a file, say) counts whole when the program's code asks it to parse."""
     library = """

@@ -185,3 +185,22 @@ def test_steps_done_again_have_their_old_numbers(record: Record, monkeypatch: py
     _, found = record("resume.py", how, "3")
     assert found.steps("loss") == [1, 2, 3, 4, 5, 6, 7, 5, 6, 7]
     assert len(found.starts) == 2
+
+
+def test_ranks_number_a_next_attempt_alike(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither optimizer nor schedule says how far it was, every rank goes on from where the run is."""
+    monkeypatch.setenv("RANKZERO_RUN_ID", "again")
+    record("slow_rank.py", "ddp", "before", "-1", processes=2)
+    _, found = record("slow_rank.py", "ddp", "before", "-1", processes=2)
+    for rank in (0, 1):
+        assert found.steps("time/step", rank) == [*range(2, 21), *range(22, 41)]
+
+
+def test_the_example_by_hand(job: Job, root: Path, read: Read) -> None:
+    """`examples/digits.py` runs and records what it logs and watches."""
+    job(str(Path(__file__).parents[3] / "examples" / "digits.py"), "--epochs", "2")
+    found = read(root)
+    assert len(found.values("loss")) == 56
+    assert len(found.values("accuracy")) == 2
+    assert found.values("grad/norm")
+    assert found.config["width"] == 64

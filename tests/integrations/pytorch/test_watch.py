@@ -79,6 +79,21 @@ def test_parameters_and_updates(run: rankzero.Run, recorded: Callable[[], Record
     assert found.values("grad/max/0.weight") == pytest.approx([largest])
 
 
+def test_rows_without_a_step_keep_their_numbers(run: rankzero.Run, recorded: Callable[[], Recorded]) -> None:
+    """A loop that logs every fifth step counts its own rows, whatever is sampled in between."""
+    model = _model()
+    run.watch(model, log_freq=2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for step in range(15):
+        _loss(model).backward()
+        optimizer.step()
+        if step % 5 == 4:
+            run.log({"mine": step})
+    found = recorded()
+    assert found.steps("mine") == [0, 1, 2]
+    assert found.steps("grad/norm") == list(range(0, 15, 2))
+
+
 def test_accumulated_gradients_are_read_once(run: rankzero.Run, recorded: Callable[[], Recorded]) -> None:
     """Three backward passes and one step make one sample, of their sum."""
     model = _model()

@@ -42,7 +42,9 @@ def _whole(recorded: Recorded) -> dict[str, list[float]]:
     return whole
 
 
-@pytest.mark.parametrize(("how", "processes"), [("ddp", 2), ("fsdp", 2), ("fsdp", 4), ("hsdp", 4), ("tp", 2)])
+@pytest.mark.parametrize(
+    ("how", "processes"), [("ddp", 2), ("fsdp", 2), ("fsdp", 4), ("hsdp", 4), ("tp", 2), ("fsdp1", 2)]
+)
 def test_norms_are_those_of_the_whole_model(job: Job, root: Path, read: Any, how: str, processes: int) -> None:
     """Gradients, clipped and not, parameters and updates: within 1e-3 of the same model held and trained whole.
 

@@ -82,7 +82,7 @@ def _counts(caller: FrameType, args: Any) -> bool:
         module = getattr(caller.f_globals.get("__spec__"), "name", module)
     if any(module == tool or module.startswith(f"{tool}.") for tool in TOOLS):
         return False
-    return args is None or set(args) <= set(sys.argv) or not _is_installed(caller.f_code.co_filename)
+    return args is None or all(arg in sys.argv for arg in args) or not _is_installed(caller.f_code.co_filename)
 
 
 def _is_installed(path: str) -> bool:

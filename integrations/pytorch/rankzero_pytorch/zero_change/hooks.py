@@ -10,11 +10,11 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
+from rankzero.plugin import after_import
 from rankzero_pytorch.clipping import clipping
 from rankzero_pytorch.internals import loader_iterator, waits
 from rankzero_pytorch.patching import replace
 from rankzero_pytorch.steps import steps
-from rankzero_pytorch.zero_change.imports import after_import
 from rankzero_pytorch.zero_change.loop import Loop
 from rankzero_pytorch.zero_change.waits import around_wait
 from rankzero_pytorch.zero_change.zeroing import around_zero_grad
@@ -22,9 +22,20 @@ from rankzero_pytorch.zero_change.zeroing import around_zero_grad
 TENSORBOARD = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
 
 
+loop = Loop()
+"""Of this process."""
+
+
 def activate() -> Loop:
     """Listen to everything a training loop does that can be heard without changing it."""
-    loop = Loop()
+    listen()
+    for name in TENSORBOARD:
+        after_import(name, loop.writers.install)
+    return loop
+
+
+def listen() -> None:
+    """Listen to PyTorch itself, whatever else the program logs with."""
     seen = loop.seen
     steps.add(loop)
     clipping.install()
@@ -44,6 +55,3 @@ def activate() -> Loop:
         replace(module, "async_save", seen.phases.around_save)
 
     after_import("torch.distributed.checkpoint.state_dict_saver", listen_to_checkpoints)
-    for name in TENSORBOARD:
-        after_import(name, loop.writers.install)
-    return loop

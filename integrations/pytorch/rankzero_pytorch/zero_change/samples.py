@@ -28,6 +28,10 @@ class Samples:
         self._facts = LoaderFacts(None, None, collates=True)
         self._nested = False
 
+    def restart(self) -> None:
+        """Count from nothing again."""
+        self.total = self._taken = 0
+
     def take(self) -> int:
         """Samples since the last call."""
         new, self._taken = self.total - self._taken, self.total

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -33,6 +34,15 @@ class Writers:
         if run is not None:
             while self._waiting:
                 self._log(run, *self._waiting.popleft())
+
+    @contextmanager
+    def silenced(self) -> Iterator[None]:
+        """What is written inside is recorded by somebody else."""
+        before, self._nested = self._nested, True
+        try:
+            yield
+        finally:
+            self._nested = before
 
     def install(self, module: ModuleType) -> None:
         """Listen to the `SummaryWriter` of a module."""

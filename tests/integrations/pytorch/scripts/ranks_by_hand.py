@@ -1,6 +1,6 @@
 """Two or four ranks train a model that is watched by hand, beside a whole copy of it trained on all ranks' data.
 
-ranks_by_hand.py ddp|fsdp|hsdp|tp [only-rank-zero-watches]
+ranks_by_hand.py ddp|fsdp|fsdp1|hsdp|tp [only-rank-zero-watches]
 Rank zero prints what the whole copy's norms are at each step, and the collectives of a step before and after, as JSON.
 """
 
@@ -43,7 +43,10 @@ def spread(model):
 
         plan = {"first": ColwiseParallel(), "second": RowwiseParallel()}
         return parallelize_module(model, init_device_mesh("cpu", (world,)), plan)
-    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+
+    if HOW == "fsdp1":
+        return FullyShardedDataParallel(model, use_orig_params=True, device_id=torch.device("cpu"))
 
     names = ("copies", "shards") if HOW == "hsdp" else ("shards",)
     mesh = init_device_mesh("cpu", (2, world // 2) if HOW == "hsdp" else (world,), mesh_dim_names=names)
@@ -72,7 +75,10 @@ def main():
         whole(data.flatten(0, 1)).square().mean().backward()
         with CommDebugMode() as collectives:
             model(data.flatten(0, 1) if HOW == "tp" else data[rank]).square().mean().backward()
-            if HOW != "tp":  # it refuses plain and distributed tensors together
+            if HOW == "fsdp1":  # clips by a method of its own
+                model.clip_grad_norm_(0.05)
+                nn.utils.clip_grad_norm_(whole.parameters(), 0.05)
+            elif HOW != "tp":  # plain and distributed tensors are not clipped together
                 nn.utils.clip_grad_norm_(model.parameters(), 0.05)
                 unclipped = nn.utils.clip_grad_norm_(whole.parameters(), 0.05)
                 expected.setdefault("grad/norm_unclipped", []).append(unclipped.item())

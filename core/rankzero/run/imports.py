@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from rankzero.plugin import guarded
+from rankzero.errors import guarded
 
 Hook = Callable[[ModuleType], None]
 
@@ -17,7 +17,7 @@ class _Finder:
     """Finds nothing itself: has the loader that the other finders find call the hook after it."""
 
     def __init__(self) -> None:
-        self.hooks: dict[str, Hook] = {}
+        self.hooks: dict[str, list[Hook]] = {}
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -39,8 +39,7 @@ class _Finder:
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            hook = self.hooks.pop(name, None)
-            if hook is not None:
+            for hook in self.hooks.pop(name, ()):
                 hook(module)
 
         loader.exec_module = exec_module
@@ -56,6 +55,6 @@ def after_import(name: str, hook: Hook) -> None:
     if module is not None:
         careful(module)
         return
-    _finder.hooks[name] = careful
+    _finder.hooks.setdefault(name, []).append(careful)
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)

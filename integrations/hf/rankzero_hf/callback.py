@@ -1,0 +1,44 @@
+"""`RankZeroCallback`: what `report_to="rankzero"` stands for, or passed to a Trainer by hand."""
+
+# pyright: reportMissingImports=false
+from __future__ import annotations
+
+from typing import Any
+
+from transformers.trainer_callback import TrainerCallback
+
+from rankzero.plugin import guarded
+from rankzero_hf.recording import Recording
+
+EVENTS = (
+    "on_train_begin", "on_step_end", "on_epoch_end", "on_log", "on_evaluate", "on_predict", "on_save", "on_train_end",
+)  # fmt: skip
+
+
+class RankZeroCallback(TrainerCallback):
+    """Records what a Trainer does: every log line at its step, hyperparameters, phases, checkpoints, gradients.
+
+    A training is one run: the current one if the program called `rankzero.init`, else a run of its own. One that resumes from
+    a checkpoint continues the run that the checkpoint belongs to; the trials of a hyperparameter search are runs of a group.
+
+    Args:
+        watch: "gradients", "parameters" or "all", to record every parameter as `Run.watch` does.
+        **given: for `rankzero.init`, where the callback makes the run: project, name, group, tags, notes, ...
+    """
+
+    def __init__(self, watch: str | None = None, **given: Any) -> None:
+        self._recording = Recording(given, watch=watch)
+
+
+def _listener(event: str) -> Any:
+    @guarded(f"recording {event}")
+    def hear(self: RankZeroCallback, args: Any, state: Any, control: Any, **more: Any) -> None:
+        self._recording.hear(event, args, state, control, **more)
+
+    hear.__name__ = event
+    hear.__doc__ = "See `transformers.TrainerCallback`."
+    return hear
+
+
+for _event in EVENTS:
+    setattr(RankZeroCallback, _event, _listener(_event))

@@ -1,0 +1,45 @@
+"""The name "rankzero" where transformers and accelerate look names up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from rankzero.plugin import after_import, started_by_run
+
+NAME = "rankzero"
+
+
+def register() -> None:
+    """Make the name known, now or as soon as either library is imported."""
+    after_import("transformers.integrations.integration_utils", _to_transformers)
+    after_import("accelerate.tracking", _to_accelerate)
+
+
+def _to_transformers(module: ModuleType) -> None:
+    from rankzero_hf.callback import RankZeroCallback
+
+    module.INTEGRATION_TO_CALLBACK[NAME] = RankZeroCallback
+    if not started_by_run():  # there "all" is recorded anyway
+        from rankzero_pytorch.patching import replace
+
+        replace(module, "get_available_reporting_integrations", _with_ours)
+
+
+def _with_ours(original: Callable[[], list[str]]) -> Callable[[], list[str]]:
+    def get_available_reporting_integrations() -> list[str]:
+        return [*original(), NAME]
+
+    return get_available_reporting_integrations
+
+
+def _to_accelerate(module: ModuleType) -> None:
+    from rankzero_hf.tracker import RankZeroTracker
+
+    known: dict[str, Any] = module.LOGGER_TYPE_TO_CLASS
+    if NAME not in known:
+        known[NAME] = RankZeroTracker  # what register_tracker_class does, and enough for "all" before accelerate 1.15
+    available: list[Any] = module.get_available_trackers()
+    if not started_by_run() and NAME not in available:
+        available.append(NAME)

@@ -1,0 +1,98 @@
+"""`RankZeroTracker`: what `Accelerator(log_with="rankzero")` stands for."""
+
+# pyright: reportMissingImports=false
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from accelerate.state import PartialState
+from accelerate.tracking import GeneralTracker
+
+from rankzero import File, Image
+from rankzero.plugin import Run, current_run, open_run, opened_here, report, started_by_run, training_run
+
+NAME = "accelerate"
+
+
+class RankZeroTracker(GeneralTracker):
+    """Records what a program tells its Accelerator, in the run of its job.
+
+    Args:
+        run_name: the project, as `Accelerator.init_trackers` calls it. Below `rankzero run` the job's project stays.
+        **given: for `rankzero.init`: name, group, tags, id, ...
+    """
+
+    name = "rankzero"
+    requires_logging_directory = False
+    main_process_only = True
+
+    def __init__(self, run_name: str = "", **given: Any) -> None:
+        super().__init__()
+        self.run_name = run_name
+        self.run: Run | None = None
+        self._given = given
+
+    def start(self) -> None:
+        """Make the run; the program's own, made by `rankzero.init`, is used if there is one."""
+        run = current_run()
+        if run is None and started_by_run():  # where all ranks must name the same run, and only this one has a tracker
+            run = training_run(NAME)
+            if run is not None:
+                run.describe(**{key: self._given[key] for key in ("name", "group", "notes") if key in self._given})
+        self.run = run or open_run(NAME, project=self.run_name, **self._given)
+        report("log calls", "recorded", NAME)
+
+    @property
+    def tracker(self) -> Run:
+        """The run."""
+        if self.run is None:
+            raise AttributeError("the tracker has no run yet: Accelerator.init_trackers() makes it")
+        return self.run
+
+    def store_init_configuration(self, values: dict[str, Any]) -> None:
+        """Record hyperparameters."""
+        run = self._here()
+        if run is not None:
+            run.config.update(values, source=NAME)
+
+    def log(self, values: dict[str, Any], step: int | None = None, **kwargs: Any) -> None:
+        """Record values; see `rankzero.Run.log`."""
+        run = self._here()
+        if run is not None:
+            run.log(values, step=step, **kwargs)
+
+    def log_images(self, values: Mapping[str, Sequence[Any]], step: int | None = None, **kwargs: Any) -> None:
+        """Record images: under each name a list of arrays (height, width, channels) or pictures."""
+        self.log({key: [Image(image) for image in images] for key, images in values.items()}, step, **kwargs)
+
+    def log_table(
+        self,
+        table_name: str,
+        columns: Sequence[str] | None = None,
+        data: Sequence[Sequence[Any]] | None = None,
+        dataframe: Any = None,
+        step: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record a table, given as columns and rows or as a DataFrame, as a JSON file."""
+        if dataframe is not None:
+            columns, data = [str(name) for name in dataframe.columns], dataframe.to_numpy().tolist()
+        elif data is None:
+            raise ValueError("log_table() needs data, a list of rows, or a dataframe")
+        folder = Path(tempfile.mkdtemp(prefix="rankzero-"))
+        path = folder / f"{table_name.replace('/', '_')}.table.json"
+        path.write_text(json.dumps({"columns": list(columns or ()), "data": data}, default=str), encoding="utf-8")
+        self.log({table_name: File(path)}, step, **kwargs)
+
+    def finish(self) -> None:
+        """End the run, if it was made here."""
+        if self.run is not None and opened_here(self.run):
+            self.run.finish()
+
+    def _here(self) -> Run | None:
+        """The run, on the process that records; on others None."""
+        return self.tracker if self.run is not None or PartialState().is_main_process else None

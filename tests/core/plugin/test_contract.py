@@ -1,0 +1,65 @@
+"""What an integration asks of the contract: whose run it is, who records what, what is imported when."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import rankzero
+from rankzero import plugin
+
+
+@pytest.fixture(autouse=True)
+def _own_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("RANKZERO_DIR", str(tmp_path / "runs"))
+    yield
+    while rankzero.run is not None:
+        rankzero.finish()
+
+
+def test_a_run_for_a_training() -> None:
+    """An integration's next run ends its last; the user's own stays open."""
+    first = plugin.open_run("some", name="a")
+    assert plugin.opened_here(first)
+    second = plugin.open_run("some", name="b")
+    assert (first.state, second.state, second.name) == ("finished", "running", "b")
+    second.finish()
+    mine = rankzero.init(name="mine")
+    assert not plugin.opened_here(mine)
+    plugin.open_run("some").finish()
+    assert mine.state == "running"
+    mine.finish()
+
+
+def test_what_the_user_set_stands_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environment variables win over what an integration suggests; empty suggestions are none."""
+    monkeypatch.setenv("RANKZERO_NAME", "theirs")
+    run = plugin.open_run("some", name="ours", group="g", id="")
+    assert (run.name, run.group) == ("theirs", "g")
+
+
+def test_claims_are_given_back() -> None:
+    """The more specific integration records a quantity until it is done."""
+    assert plugin.claim("test/quantity", "special", 30)
+    assert not plugin.claim("test/quantity", "general", 10)
+    plugin.release("test/quantity", "special")
+    assert plugin.claim("test/quantity", "general", 10)
+    plugin.release("test/quantity", "general")
+
+
+def test_after_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every hook is called once: right after a module's import, or now if it is there."""
+    (tmp_path / "awaited_by_a_test.py").write_text("value = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    seen: list[int] = []
+    plugin.after_import("awaited_by_a_test", lambda module: seen.append(module.value))
+    plugin.after_import("awaited_by_a_test", lambda module: seen.append(module.value + 1))
+    assert seen == []
+    import awaited_by_a_test  # type: ignore[import-not-found]
+
+    plugin.after_import("awaited_by_a_test", lambda module: seen.append(module.value + 2))
+    assert seen == [1, 2, 3]
+    del sys.modules[awaited_by_a_test.__name__]

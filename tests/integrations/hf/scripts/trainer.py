@@ -1,0 +1,47 @@
+"""An ordinary Trainer script; it prints what it can see of itself."""
+
+import argparse
+import json
+
+import torch
+from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--report-to", default="none")
+parser.add_argument("--fail-at", type=int, default=0)
+parser.add_argument("--more", type=json.loads, default={})
+asked = parser.parse_args()
+if asked.report_to == "rankzero":
+    import rankzero_hf  # noqa: F401
+
+
+class Failing(Trainer):
+    def training_step(self, *args, **kwargs):
+        if asked.fail_at and self.state.global_step == asked.fail_at and self.args.process_index == 1:
+            raise RuntimeError("rank one has had enough")
+        return super().training_step(*args, **kwargs)
+
+
+torch.manual_seed(0)
+model = BertForSequenceClassification(
+    BertConfig(vocab_size=32, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+)
+ids = torch.randint(0, 32, (64, 8), generator=torch.Generator().manual_seed(1))
+data = [{"input_ids": row, "labels": int(row[0] > 15)} for row in ids]
+trainer = Failing(
+    model,
+    TrainingArguments(
+        **{
+            "output_dir": "out", "report_to": asked.report_to, "max_steps": 8, "per_device_train_batch_size": 4,
+            "logging_steps": 2, "eval_strategy": "steps", "eval_steps": 4, "save_steps": 4, "use_cpu": True,
+            "disable_tqdm": True, **asked.more,
+        }
+    ),
+    train_dataset=data,
+    eval_dataset=data[:16],
+)  # fmt: skip
+seen = [type(callback).__name__ for callback in trainer.callback_handler.callbacks]
+trainer.train()
+if trainer.is_world_process_zero():
+    weights = sum(float(tensor.double().abs().sum()) for tensor in model.state_dict().values())
+    print("seen", json.dumps({"callbacks": seen, "weights": weights, "report_to": trainer.args.report_to}))
