@@ -14,7 +14,7 @@ import pytest
 from rankzero.run.facts.system import UNITS
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = {"lightning": "lightning", "huggingface": "transformers", "pytorch": "torch"}
+FRAMEWORKS = {"huggingface": "transformers", "jax": "optax", "lightning": "lightning", "pytorch": "torch"}
 """What a page of docs/integrations needs to have installed; its own tests run it where it is."""
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
