@@ -186,10 +186,12 @@ print("got " + input()[::-1], flush=True)
     terminal.expect(b"ready")
     terminal.press(b"\x1a")
     terminal.expect(b"Stopped")
+    terminal.expect(b"bash-")  # its prompt: what is typed earlier may be lost
     terminal.press(b"fg\n")
     terminal.expect(b"continued")
     terminal.press(b"olleh\n")
     terminal.expect(b"got hello")
+    terminal.expect(b"bash-")
     terminal.press(b"exit 3\n")
     assert shell.wait(timeout=60) == 3
 

@@ -24,6 +24,7 @@ def work(rank: int, port: int, folder: str) -> None:
     torch.distributed.init_process_group(
         "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=WORLD_SIZE
     )
+    torch.distributed.barrier()  # nobody leaves while others are still connecting
     tell(folder, "after")
     worker = multiprocessing.get_context("spawn").Process(target=tell, args=(folder, "data worker"), daemon=True)
     if rank == 0:
