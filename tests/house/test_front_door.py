@@ -20,7 +20,7 @@ mark_preempting name notes phase project rank resumed save settings state step s
 BETWEEN_ROOMS = "become_nobody become_silent"
 
 PLUGIN = """
-Deferred Histogram Integration MissingDependencyError Run after_import claim current_run guard guarded offer_config
+Deferred Histogram Integration MissingDependencyError Run after_import claim current_run guard guarded log_aside offer_config
 open_run opened_here read_settings release report started_by_run training_run warn_once
 """
 
