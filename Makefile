@@ -1,9 +1,8 @@
 # make demo    record an ordinary two-process training script and show what was recorded
-# make demo-hf, make test-hf    the same for transformers and accelerate, in an environment of their own
-# make test    install the tools and pass the tests
+# make demo-lightning, demo-hf, demo-jax    the same for a framework, in an environment of its own
+# make test    install the tools and pass the tests: test-core, then test-<leg> for each environment of tests/legs
 # make check   format, lint, types, import contracts
 # make bench   the benchmarks, beside other trackers
-# make demo-lightning, test-lightning   PyTorch Lightning, in an environment of its own
 # Each target creates what it needs in .venv first; `make PYTHON=python3.12 demo` names another interpreter.
 
 PYTHON ?= python3
@@ -14,55 +13,48 @@ PIP := $(BIN)/python -m pip install --quiet --quiet
 TORCH := torch==2.13.0
 PYTEST := $(BIN)/python -m pytest
 
-LIGHTNING := .venv-lightning
-JAX := .venv-jax
-HF := .venv-hf
+# An environment a file of tests/legs, with nothing but what it names: `make test-jax-oldest` runs tests/integrations/jax there.
+LEGS := $(patsubst tests/legs/%.txt,%,$(wildcard tests/legs/*.txt))
 
-.PHONY: demo demo-lightning demo-jax demo-hf test-lightning test-jax test-hf test test-fast check format docs bench clean
+.PHONY: demo demo-pytorch demo-lightning demo-jax demo-hf test test-core test-fast test-legs check format docs bench clean
+.SECONDARY:
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
 	$(BIN)/rankzero run $(BIN)/torchrun --nproc-per-node=2 examples/digits_ddp.py
 	$(BIN)/rankzero show latest
 
-demo-lightning: $(LIGHTNING)/.ready
-	$(LIGHTNING)/bin/rankzero run $(LIGHTNING)/bin/python examples/digits_lightning.py --devices 2
-	$(LIGHTNING)/bin/rankzero show latest
+# The main demo is that of plain PyTorch.
+demo-pytorch: demo
 
-# With nothing but its own extra and what pytest and LightningCLI need.
-test-lightning: $(LIGHTNING)/.ready
-	$(LIGHTNING)/bin/python -m pytest -q tests/integrations/lightning
+demo-lightning: .legs/lightning/.ready
+	$(<D)/bin/rankzero run $(<D)/bin/python examples/digits_lightning.py --devices 2
+	$(<D)/bin/rankzero show latest
 
-$(LIGHTNING)/.ready: pyproject.toml
-	@$(PYTHON) -m venv $(LIGHTNING)
-	@$(LIGHTNING)/bin/python -m pip install --quiet --quiet $(TORCH)
-	@$(LIGHTNING)/bin/python -m pip install --quiet --quiet -e ".[lightning]" scikit-learn tensorboard \
-	  "jsonargparse[signatures]" pytest pytest-timeout pytest-xdist numpy
-	@touch $@
+demo-jax: .legs/jax/.ready
+	$(<D)/bin/rankzero run $(<D)/bin/python examples/digits_jax.py
+	$(<D)/bin/rankzero show latest
 
-demo-jax: $(JAX)/.ready
-	$(JAX)/bin/rankzero run $(JAX)/bin/python examples/digits_jax.py
-	$(JAX)/bin/rankzero show latest
+demo-hf: .legs/hf/.ready
+	$(<D)/bin/rankzero run $(<D)/bin/torchrun --nproc-per-node=2 examples/tiny_hf_trainer.py --output-dir .rankzero/tiny_hf_trainer
+	$(<D)/bin/rankzero show latest
 
-# With nothing of another framework.
-test-jax: $(JAX)/.ready
-	$(JAX)/bin/python -m pytest -q -n 2 tests/integrations/jax
+test:
+	@status=0; \
+	for part in test-core test-legs; do $(MAKE) --no-print-directory $$part || status=1; done; \
+	exit $$status
 
-$(JAX)/.ready: pyproject.toml
-	@$(PYTHON) -m venv $(JAX)
-	@$(JAX)/bin/python -m pip install --quiet --quiet -e ".[jax]" scikit-learn pytest pytest-timeout pytest-xdist
-	@touch $@
-
-demo-hf: $(HF)/.ready
-	$(HF)/bin/rankzero run $(HF)/bin/torchrun --nproc-per-node=2 examples/tiny_hf_trainer.py --output-dir .rankzero/tiny_hf_trainer
-	$(HF)/bin/rankzero show latest
-
-test-hf: $(HF)/.ready
-	$(HF)/bin/python -m pytest -q tests/integrations/hf
-
-test: $(VENV)/.dev
+test-core: $(VENV)/.dev
 	@sh tests/launchers/install.sh || echo "no launchers: the tests of MPI and Slurm will be skipped"
 	$(PYTEST) -q -n 2 --dist loadgroup
+
+test-legs:
+	@status=0; \
+	for leg in $(LEGS); do $(MAKE) --no-print-directory test-$$leg || status=1; done; \
+	exit $$status
+
+$(LEGS:%=test-%): test-%: .legs/%/.ready
+	$(<D)/bin/python -m pytest -q -n 2 --dist loadgroup tests/integrations/$(firstword $(subst -, ,$*))
 
 test-fast: $(VENV)/.dev
 	$(PYTEST) -q -m "not slow" -n 2 --dist loadgroup
@@ -86,7 +78,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.all
 
 clean:
-	rm -rf $(VENV) $(HF) build dist .rankzero .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .legs build dist .rankzero .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # The environment, in three steps: enough for the demo, for the tests, for the benchmarks.
 $(VENV)/.python:
@@ -112,9 +104,9 @@ $(VENV)/.bench: pyproject.toml | $(VENV)/.dev
 	@$(PIP) -e ".[bench]"
 	@touch $@
 
-$(HF)/.ready: pyproject.toml
-	@echo "Making an environment for Hugging Face in $(HF) (two minutes, once)"
-	@$(PYTHON) -m venv $(HF)
-	@$(HF)/bin/python -m pip install --quiet --quiet $(TORCH)
-	@$(HF)/bin/python -m pip install --quiet --quiet -e ".[hf]" optuna tensorboard pytest pytest-timeout
+.legs/%/.ready: tests/legs/%.txt pyproject.toml
+	@echo "Making the environment of tests/legs/$*.txt (a minute or two, once)"
+	@$(PYTHON) -m venv .legs/$*
+	@grep '^torch==' $< | xargs -r .legs/$*/bin/python -m pip install --quiet --quiet
+	@.legs/$*/bin/python -m pip install --quiet --quiet -r $< pytest pytest-timeout pytest-xdist
 	@touch $@
