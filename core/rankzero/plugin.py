@@ -30,6 +30,7 @@ from rankzero.run.facts.secrets import scrub
 from rankzero.run.imports import after_import
 from rankzero.run.init import current as current_run
 from rankzero.run.init import init
+from rankzero.run.patching import replace, restore
 from rankzero.run.rows import ASIDE
 from rankzero.run.run import Run
 from rankzero.run.values.media import Histogram
@@ -52,7 +53,9 @@ __all__ = [
     "opened_here",
     "read_settings",
     "release",
+    "replace",
     "report",
+    "restore",
     "started_by_run",
     "training_run",
     "warn_once",

@@ -21,7 +21,7 @@ BETWEEN_ROOMS = "become_nobody become_silent"
 
 PLUGIN = """
 Deferred Histogram Integration MissingDependencyError Run after_import claim current_run guard guarded log_aside offer_config
-open_run opened_here read_settings release report started_by_run training_run warn_once
+open_run opened_here read_settings release replace report restore started_by_run training_run warn_once
 """
 
 

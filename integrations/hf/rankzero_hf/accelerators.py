@@ -7,9 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rankzero.plugin import claim, current_run, guarded, offer_config, open_run, report, training_run
+from rankzero.plugin import claim, current_run, guarded, offer_config, open_run, replace, report, training_run
 from rankzero_hf import identity, listening
-from rankzero_pytorch.patching import replace
 from rankzero_pytorch.zero_change.hooks import loop
 
 NAME = "accelerate"

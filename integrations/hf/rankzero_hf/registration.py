@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from rankzero.plugin import after_import, started_by_run
+from rankzero.plugin import after_import, replace, started_by_run
 
 NAME = "rankzero"
 
@@ -22,8 +22,6 @@ def _to_transformers(module: ModuleType) -> None:
 
     module.INTEGRATION_TO_CALLBACK[NAME] = RankZeroCallback
     if not started_by_run():  # there "all" is recorded anyway
-        from rankzero_pytorch.patching import replace
-
         replace(module, "get_available_reporting_integrations", _with_ours)
 
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from rankzero.plugin import guarded
+from rankzero.plugin import guarded, replace
 from rankzero_hf.recording import Recording
-from rankzero_pytorch.patching import replace
 from rankzero_pytorch.zero_change.hooks import loop
 
 

@@ -7,9 +7,7 @@ from time import perf_counter
 from types import ModuleType
 from typing import Any
 
-from rankzero.plugin import guard, guarded, report
-from rankzero_jax.imports import after_import
-from rankzero_jax.patching import replace
+from rankzero.plugin import after_import, guard, guarded, replace, report
 from rankzero_jax.runs import NAME, active
 
 CLASSES = {

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from rankzero.plugin import guarded
+from rankzero.plugin import guarded, replace
 from rankzero_lightning.flavors import Flavor
 from rankzero_lightning.recording import Recording
-from rankzero_pytorch.patching import replace
 
 BEFORE = frozenset(
     {

@@ -8,9 +8,8 @@ from typing import Any
 from torch import Tensor
 from torch.nn.utils import clip_grad
 
-from rankzero.plugin import guarded
+from rankzero.plugin import guarded, replace
 from rankzero_pytorch.internals import compiling, shard_type
-from rankzero_pytorch.patching import replace
 from rankzero_pytorch.steps import steps
 
 

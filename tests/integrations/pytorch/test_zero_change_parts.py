@@ -16,9 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, TensorDataset
 
-from rankzero.plugin import after_import
+from rankzero.plugin import after_import, replace, restore
 from rankzero_pytorch.internals import LoaderFacts
-from rankzero_pytorch.patching import replace, restore
 from rankzero_pytorch.zero_change.backward import Backward
 from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
@@ -206,21 +205,6 @@ def test_something_after_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     after_import("comes_later", lambda module: heard.append(module.value + 1))
     assert heard == [1, 2]
     del sys.modules["comes_later"]
-
-
-def test_a_replacement_looks_like_the_original() -> None:
-    """Its name and documentation, once however often; and it goes away again."""
-    owner = SimpleNamespace(function=math.sqrt)
-
-    def around(original: Any) -> Any:
-        return lambda x: original(x) + 1
-
-    assert replace(owner, "function", around)
-    assert replace(owner, "function", around)
-    assert (owner.function(4.0), owner.function.__name__, owner.function.__doc__) == (3.0, "sqrt", math.sqrt.__doc__)
-    restore(owner, "function")
-    assert owner.function is math.sqrt
-    assert not replace(owner, "missing", around)
 
 
 def test_garbage_with_properties_does_no_harm() -> None:

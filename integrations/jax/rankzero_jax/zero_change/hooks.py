@@ -6,10 +6,9 @@ from types import ModuleType
 
 import jax
 
+from rankzero.plugin import after_import, replace
 from rankzero_jax.checkpoints import checkpoints
 from rankzero_jax.compiles import compiles
-from rankzero_jax.imports import after_import
-from rankzero_jax.patching import replace
 from rankzero_jax.programs import calls
 from rankzero_jax.zero_change.jitted import around_jit, around_pmap
 from rankzero_jax.zero_change.loop import Loop

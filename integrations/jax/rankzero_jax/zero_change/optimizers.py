@@ -8,9 +8,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from rankzero.plugin import guarded
+from rankzero.plugin import guarded, replace
 from rankzero_jax.internals import is_traced
-from rankzero_jax.patching import replace
 
 MOST = 8
 

@@ -11,9 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rankzero.plugin import guarded, report
+from rankzero.plugin import guarded, replace, report
 from rankzero_jax.internals import is_top_level, mode
-from rankzero_jax.patching import replace
 from rankzero_jax.runs import NAME, of_the_loop
 from rankzero_jax.statistics import Wanted, measure
 from rankzero_jax.taps import collector

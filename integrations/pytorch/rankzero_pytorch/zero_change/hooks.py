@@ -10,10 +10,9 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-from rankzero.plugin import after_import
+from rankzero.plugin import after_import, replace
 from rankzero_pytorch.clipping import clipping
 from rankzero_pytorch.internals import loader_iterator, waits
-from rankzero_pytorch.patching import replace
 from rankzero_pytorch.steps import steps
 from rankzero_pytorch.zero_change.loop import Loop
 from rankzero_pytorch.zero_change.waits import around_wait

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 
 from rankzero import Image, Text
-from rankzero.plugin import Histogram, Run, claim, guarded, report
-from rankzero_pytorch.patching import replace
+from rankzero.plugin import Histogram, Run, claim, guarded, replace, report
 
 NAME = "pytorch"
 PRECEDENCE = 10
