@@ -64,7 +64,7 @@ class RowWriter:
     def _chunk(self, chunk: list[Any], pin: Pin) -> bytes:
         rows: list[list[Any]] = []
         lines: list[bytes] = []
-        started, columns = self._started, self._columns
+        started, columns, latest, zero_only = self._started, self._columns, self._latest, self.zero_only
         for item in chunk:
             if type(item) is not tuple:
                 lines.append(records.encode_rows(rows))
@@ -72,21 +72,18 @@ class RowWriter:
                 lines.append(self._record(item, pin))
                 continue
             t, step, commit, ranks, row = item
-            if ranks is not None and ranks != "all":
-                warn_once("ranks", f'ranks={ranks!r} is not known; write ranks="all" or leave it out')
-                ranks = None
+            local = ranks is not None and _of_all(ranks)
             step = self._number(step, commit)
-            if ranks is None and self.zero_only:
+            if zero_only and not local:
                 continue
             micros = int((t - started) * 1e6)
             if type(row) is not dict:
-                self.pending.append(Waiting(micros, step, row, local=ranks is not None))
+                self.pending.append(Waiting(micros, step, row, local=local))
                 continue
-            column = columns[ranks is not None].get(tuple(row))
+            column = columns[local].get(tuple(row))
             if column is None:
-                column = self._declare(row, ranks is not None, pin)
-            line = [column, step, micros, *row.values()]
-            self._latest[column] = line
+                column = self._declare(row, local, pin)
+            latest[column] = line = [column, step, micros, *row.values()]
             rows.append(line)
         lines.append(records.encode_rows(rows))
         return b"".join(lines)
@@ -102,6 +99,9 @@ class RowWriter:
 
     def _number(self, step: Any, commit: bool | None) -> int:
         """The step of a row: the given one, else the next; `commit=False` leaves the next row on the same step."""
+        if commit is None and type(step) is int and self.next_step <= step < LARGEST_STEP:
+            self.next_step = self.last_step = step
+            return step
         if step is None:
             number = self.next_step
             if commit is not False:
@@ -153,6 +153,12 @@ class RowWriter:
             if content is not None and self.media is not None and isinstance(record, records.Media):
                 self.media(record, content)
             yield records.encode(record)
+
+
+def _of_all(ranks: Any) -> bool:
+    if ranks != "all":
+        warn_once("ranks", f'ranks={ranks!r} is not known; write ranks="all" or leave it out')
+    return bool(ranks == "all")
 
 
 def _whole(step: Any, fallback: int) -> int:
