@@ -1,0 +1,29 @@
+"""rankzero for Keras 3, on TensorFlow, JAX or torch: callbacks, and scripts recorded with no change.
+
+    model.fit(x, y, callbacks=[RankZeroCallback(project="digits")])
+
+Importing this imports nothing; its names import Keras, and Keras the backend that the user chose.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rankzero_keras.callback import RankZeroCallback
+
+__all__ = ["RankZeroCallback"]
+
+
+def __getattr__(name: str) -> Any:
+    from rankzero.plugin import MissingDependencyError
+
+    if name not in __all__:
+        raise AttributeError(f"module 'rankzero_keras' has no attribute {name!r}")
+    try:
+        from rankzero_keras import public
+    except ModuleNotFoundError as error:
+        if error.name != "keras":
+            raise
+        raise MissingDependencyError(f"{name} needs Keras 3: pip install 'rankzero[keras]' and a backend for it") from error
+    return getattr(public, name)

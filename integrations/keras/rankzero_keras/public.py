@@ -1,0 +1,7 @@
+"""What the package offers, once Keras is imported."""
+
+from __future__ import annotations
+
+from rankzero_keras.callback import RankZeroCallback
+
+__all__ = ["RankZeroCallback"]

@@ -1,0 +1,78 @@
+"""The learning rate of a step, read without making the device wait."""
+
+from __future__ import annotations
+
+import math
+from time import perf_counter
+from typing import Any
+
+import keras
+
+SHARE = 0.003
+"""What reading a schedule may cost of the time training takes."""
+
+RAREST = 1 << 12
+
+
+class Rates:
+    """Knows an optimizer's learning rate at a step.
+
+    A number that callbacks set is read whenever it can have changed: on JAX the variables are not there in the middle of an epoch,
+    unless a callback had them put back. A schedule is a function of the step; evaluating it takes operations of the backend, so it
+    is done as often as that costs little.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._last = math.nan
+        self._distance = 1
+        self._seen = 0
+        self._mark = 0.0
+
+    def of_step(self, done: int) -> float | None:
+        """The rate that step number `done`, counted from 1 by the optimizer, was made with; None if it is not to be had now."""
+        optimizer = inner(self._model.optimizer)
+        given = getattr(optimizer, "_learning_rate", None)
+        if given is None:
+            return None
+        if callable(given) and not hasattr(given, "assign"):
+            return self._scheduled(given, done)
+        if getattr(self._model, "_jax_state_synced", True):
+            self._last = float(keras.ops.convert_to_numpy(given))
+        return None if math.isnan(self._last) else self._last
+
+    def soon(self) -> None:
+        """The next one is wanted, whatever it costs."""
+        self._seen = 0
+
+    def _scheduled(self, schedule: Any, done: int) -> float | None:
+        self._seen += 1
+        if self._seen > 1 and self._seen % self._distance:
+            return None
+        began = perf_counter()
+        try:
+            rate = float(keras.ops.convert_to_numpy(schedule(done - 1) if _takes_step(schedule) else schedule()))
+        except (TypeError, ValueError):
+            return None
+        now = perf_counter()
+        if self._mark and self._seen > 1:
+            typical = max((began - self._mark) / self._distance, 1e-6)
+            wanted = (now - began) / (SHARE * typical)
+            self._distance = min(RAREST, 1 << max(0, int(wanted)).bit_length())
+        self._mark = now
+        return rate
+
+
+def inner(optimizer: Any) -> Any:
+    """The optimizer inside of one that scales the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def iterations(model: Any) -> int:
+    """The steps that a model's optimizer has counted, accumulated ones each; 0 without one. Waits for them."""
+    counted = getattr(inner(getattr(model, "optimizer", None)), "_iterations", None)
+    return 0 if counted is None else int(keras.ops.convert_to_numpy(counted))
+
+
+def _takes_step(schedule: Any) -> bool:
+    return isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)

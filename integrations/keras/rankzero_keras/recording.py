@@ -1,0 +1,189 @@
+"""What is known of one model: whether it is recorded, to which run, and where in its work it is."""
+
+from __future__ import annotations
+
+import weakref
+from contextlib import AbstractContextManager
+from typing import Any
+
+from rankzero.plugin import Run, claim, current_run, open_run, opened_here, release, report, started_by_run, training_run
+from rankzero_keras import describing
+from rankzero_keras.arriving import row_of
+from rankzero_keras.callback import RankZeroCallback
+from rankzero_keras.clock import Clock
+from rankzero_keras.integration import NAME
+from rankzero_keras.training import PRECEDENCE, Training
+
+OWN = ("loop", "loss", "optim/lr", "grad/norm", "time/step", "throughput/samples", "time/eval", "time/checkpoint")
+"""Claimed for as long as a model works: "loop" for what integrations of its backend would see of it."""
+
+SHORT = {"evaluation": "eval", "checkpoint": "checkpoint"}
+
+
+class Recording:
+    """One model, over all that it is asked to do.
+
+    Attributes:
+        training: the fit under way, if any.
+        clock: of its batches.
+    """
+
+    last: weakref.ref[Recording] | None = None
+    """The last one that had a run: another model is another training."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = weakref.ref(model)
+        self._options: RankZeroCallback | None = None
+        self._active = False
+        self._run: Run | None = None
+        self._done = 0
+        self.clock = Clock()
+        self._phase: AbstractContextManager[None] | None = None
+        self._phase_name = ""
+        self._arguments: dict[str, Any] = {}
+        self.training: Training | None = None
+
+    # -- fit, evaluate and predict as a whole ---------------------------------------------------------------------------
+
+    def begin(self, callbacks: Any, arguments: dict[str, Any] | None = None) -> None:
+        """The model sets to work."""
+        self.listen_for(callbacks)
+        if arguments is not None:
+            self._arguments = arguments
+        if self._active:
+            claim("loop", NAME, PRECEDENCE)
+
+    def listen_for(self, callbacks: Any) -> None:
+        """Look for a callback of ours among those given."""
+        given = getattr(callbacks, "callbacks", callbacks)
+        listed = given if isinstance(given, list | tuple) else [given]
+        options = next((callback for callback in listed if isinstance(callback, RankZeroCallback)), None)
+        if options is not None:
+            self._options = options
+        self._active = self._options is not None or started_by_run()
+
+    def failed(self, error: BaseException) -> None:
+        """What the model did ended with an error."""
+        if self._active and self._run is not None:
+            self._run.event("training-failed", f"{type(error).__name__}: {error}"[:1000], rank=self._run.rank)
+
+    def end(self) -> None:
+        """The model is done with it."""
+        self._end_phase()
+        self._end_training()
+        self._options = None
+        for quantity in OWN:
+            release(quantity, NAME)
+
+    # -- what happens in it ---------------------------------------------------------------------------------------------
+
+    def train_began(self, callbacks: Any) -> None:
+        """A fit begins; its callbacks have heard of it."""
+        self.listen_for(callbacks)
+        run, model = self._of_now(), self._model()
+        if run is None or model is None:
+            return
+        batches = 1 if self._options is None else self._options.batches
+        self.training = Training(run, model, self.clock, done=self._done, batches=batches)
+        size = self._arguments.get("samples")
+        self.training.samples = size if isinstance(size, int) else 0
+        if run.rank == 0:
+            self._describe(run, model, callbacks)
+
+    def train_ended(self) -> None:
+        """A fit is over."""
+        self._end_training()
+
+    def batch_ended(self, batch: int, logs: Any) -> None:
+        """A batch was trained on."""
+        if self.training is not None:
+            self.training.batch_ended(batch, logs)
+
+    def epoch_ended(self, logs: Any) -> None:
+        """An epoch is over."""
+        if self.training is not None:
+            self.training.epoch_ended(logs)
+
+    def test_began(self, callbacks: Any) -> None:
+        """An evaluation begins, in a fit or by itself."""
+        self.listen_for(callbacks)
+        self.begin_phase("evaluation")
+
+    def test_ended(self, logs: Any) -> None:
+        """An evaluation is over; of one in a fit, the metrics are among the epoch's."""
+        self._end_phase()
+        run = self._run
+        if self.training is None and run is not None and run.state == "running":
+            row = row_of(logs)
+            found = {f"test_{name}" if name != "logs" else name: value for name, value in row.items()}
+            run.log(found, step=self._done)
+            report("metrics", "recorded", NAME)
+
+    def begin_phase(self, phase: str) -> bool:
+        """Training is interrupted; false if it is already, or nothing is recorded."""
+        run = self._of_now()
+        if run is None or self._phase is not None:
+            return False
+        self._phase, self._phase_name = run.phase(phase), phase
+        self._phase.__enter__()
+        self.clock.leave()
+        return True
+
+    def _end_phase(self) -> None:
+        opened, self._phase = self._phase, None
+        if opened is None or self._run is None:
+            return
+        opened.__exit__(None, None, None)
+        seconds = self.clock.come_back()
+        quantity = f"time/{SHORT[self._phase_name]}"
+        if claim(quantity, NAME, PRECEDENCE):
+            step = self._done if self.training is None else self.training.done
+            self._run.log({quantity: seconds}, step=step, ranks="all")
+            report(quantity, "recorded", NAME)
+
+    def _end_training(self) -> None:
+        training, self.training = self.training, None
+        if training is not None:
+            self._done = training.done
+
+    # -- the run --------------------------------------------------------------------------------------------------------
+
+    def _of_now(self) -> Run | None:
+        """The run that this model records to now; made if need be. None where nothing is recorded."""
+        if not self._active:
+            return None
+        if self._run is not None and self._run.state == "running":
+            return self._run
+        run = self._made()
+        if run is None or run.disabled:
+            self._active = False
+            return None
+        self._run = run
+        Recording.last = weakref.ref(self)
+        return run
+
+    def _made(self) -> Run | None:
+        before = None if Recording.last is None else Recording.last()
+        again = "" if self._run is None else self._run.id
+        run = current_run()
+        if self._options is not None:
+            if run is not None and not opened_here(run):
+                return run
+            return open_run(NAME, id=again, **self._options.given)
+        fresh = (Recording.last is not None and before is not self) or run is None
+        return training_run(NAME, run_id=again, fresh=fresh)
+
+    def _describe(self, run: Run, model: Any, callbacks: Any) -> None:
+        facts = {
+            "fit": self._arguments.get("fit", {}),
+            "model": describing.model_facts(model),
+            "compile": describing.compile_facts(model),
+            "versions": describing.versions(),
+            "devices": describing.devices(),
+        }
+        if getattr(model, "optimizer", None) is not None:
+            facts["optimizer"] = describing.optimizer_facts(model.optimizer)
+        run.config.update(facts, source=NAME)
+        for monitor, goal in describing.goals(getattr(callbacks, "callbacks", ())).items():
+            run.define_metric(monitor, summary="best,last", goal=goal)
+        report("hyperparameters", "recorded", NAME)

@@ -1,0 +1,143 @@
+"""Small models on the backend that is installed, and what was recorded of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.launchers.commands import clean_environ
+
+import rankzero
+from rankzero.records import Capture, Columns, Config, Event, Histogram, Phase, Record, Start, Summary, decode_line
+
+SCRIPTS = Path(__file__).parent / "scripts"
+BIN = Path(sys.executable).parent
+BACKENDS = ("tensorflow", "jax", "torch")
+
+if importlib.util.find_spec("keras") is not None and "keras" not in sys.modules:
+    found = [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
+    os.environ.setdefault("KERAS_BACKEND", found[0] if found else "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+BACKEND = os.environ.get("KERAS_BACKEND", "")
+
+
+class Recorded:
+    """Everything in the journals of one run: series by key and rank, and the other records in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.series: dict[str, dict[int, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
+        self.records: list[Record] = []
+        self.starts: list[Start] = []
+        for path in sorted((folder / "journal").glob("*.jsonl")):
+            columns: dict[int, Columns] = {}
+            for line in path.read_bytes().splitlines():
+                self._take(decode_line(line), columns)
+
+    def _take(self, found: Any, columns: dict[int, Columns]) -> None:
+        if isinstance(found, Start):
+            self.starts.append(found)
+        elif isinstance(found, Columns):
+            columns[found.id] = found
+        elif isinstance(found, list) and found[0] != "h":
+            for key, value in zip(columns[found[0]].keys, found[3:], strict=True):
+                self.series[key][self.starts[-1].rank].append((found[1], value))
+        elif found is not None and not isinstance(found, list):
+            self.records.append(found)
+
+    def values(self, key: str, rank: int = 0) -> list[float]:
+        """The values of a metric, in the order of their steps."""
+        return [value for _, value in sorted(self.series[key][rank])] if key in self.series else []
+
+    def steps(self, key: str, rank: int = 0) -> list[int]:
+        """The steps of a metric, in order."""
+        return [step for step, _ in sorted(self.series[key][rank])] if key in self.series else []
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config as merged."""
+        merged: dict[str, Any] = {}
+        for record in self.records:
+            if isinstance(record, Config):
+                merged.update(record.values)
+        return merged
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What was put into the summary."""
+        merged: dict[str, Any] = {}
+        for record in self.records:
+            if isinstance(record, Summary):
+                merged.update(record.values)
+        return merged
+
+    def events(self, name: str) -> list[Event]:
+        """Events of a name."""
+        return [record for record in self.records if isinstance(record, Event) and record.event == name]
+
+    def histograms(self, key: str) -> list[Histogram]:
+        """Histograms of a key."""
+        return [record for record in self.records if isinstance(record, Histogram) and record.key == key]
+
+    def phases(self) -> set[str]:
+        """The phases there were."""
+        return {record.phase for record in self.records if isinstance(record, Phase)}
+
+    def captured(self, outcome: str) -> set[str]:
+        """What the capture report says was recorded, seen or off."""
+        return {record.what for record in self.records if isinstance(record, Capture) and record.outcome == outcome}
+
+
+class Root:
+    """A root folder of runs and what is in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "runs"
+
+    def runs(self) -> list[Recorded]:
+        """All runs, those that began first first."""
+        rankzero.finish()
+        found = [Recorded(path.parent) for path in self.path.glob("*/*/journal")]
+        return sorted(found, key=lambda recorded: min(start.t for start in recorded.starts))
+
+    def only(self) -> Recorded:
+        """The one run there is."""
+        found = self.runs()
+        assert len(found) == 1, f"{len(found)} runs"
+        return found[0]
+
+    def script(self, name: str | Path, *arguments: str, below: bool = True, code: int = 0, **environ: str) -> Any:
+        """Run a script of this folder to its end, `below` rankzero run with no change; what its last line said, as JSON."""
+        before = [str(BIN / "rankzero"), "run", "--quiet", "--"] if below else []
+        done = subprocess.run(
+            [*before, sys.executable, str(SCRIPTS / name), *arguments],
+            env=self.environ() | environ, cwd=self.folder, capture_output=True, text=True, check=False, timeout=200,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        return json.loads(done.stdout.splitlines()[-1]) if code == 0 and done.stdout else None
+
+    def environ(self) -> dict[str, str]:
+        """For processes that record here."""
+        mine = {"RANKZERO_DIR": str(self.path), "RANKZERO_STRICT": "1", "RANKZERO_CODE": "off", "PYTHONWARNINGS": "ignore"}
+        few = {"OMP_NUM_THREADS": "1", "KERAS_BACKEND": BACKEND, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
+        return clean_environ() | mine | few
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Root]:
+    """An empty root folder, the one that runs of this process go to."""
+    found = Root(tmp_path)
+    for name, value in {"DIR": str(found.path), "CODE": "off", "PACKAGES": "off", "CONSOLE": "off"}.items():
+        monkeypatch.setenv(f"RANKZERO_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    yield found
+    rankzero.finish()
