@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 # An environment a file of tests/legs, with nothing but what it names: `make test-jax-oldest` runs tests/integrations/jax there.
 LEGS := $(patsubst tests/legs/%.txt,%,$(wildcard tests/legs/*.txt))
 
-.PHONY: demo demo-pytorch demo-lightning demo-jax demo-hf test test-core test-fast test-legs check format docs bench clean
+.PHONY: demo demo-pytorch demo-lightning demo-jax demo-hf demo-keras test test-core test-fast test-legs check format docs bench clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -37,6 +37,10 @@ demo-jax: .legs/jax/.ready
 
 demo-hf: .legs/hf/.ready
 	$(<D)/bin/rankzero run $(<D)/bin/torchrun --nproc-per-node=2 examples/tiny_hf_trainer.py --output-dir .rankzero/tiny_hf_trainer
+	$(<D)/bin/rankzero show latest
+
+demo-keras: .legs/keras-torch/.ready
+	KERAS_BACKEND=torch $(<D)/bin/rankzero run $(<D)/bin/python examples/digits_keras.py
 	$(<D)/bin/rankzero show latest
 
 test:

@@ -14,7 +14,13 @@ import pytest
 from rankzero.run.facts.system import UNITS
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = {"huggingface": "transformers", "jax": "optax", "lightning": "lightning", "pytorch": "torch"}
+FRAMEWORKS = {
+    "huggingface": "transformers",
+    "jax": "optax",
+    "keras": "keras",
+    "lightning": "lightning",
+    "pytorch": "torch",
+}
 """What a page of docs/integrations needs to have installed; its own tests run it where it is."""
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

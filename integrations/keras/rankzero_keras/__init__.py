@@ -25,5 +25,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "keras":
             raise
-        raise MissingDependencyError(f"{name} needs Keras 3: pip install 'rankzero[keras]' and a backend for it") from error
+        raise MissingDependencyError(
+            f"{name} needs Keras 3: pip install 'rankzero[keras]' and a backend for it"
+        ) from error
     return getattr(public, name)

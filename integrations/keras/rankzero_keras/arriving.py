@@ -65,6 +65,6 @@ def _number(value: Any) -> Any:
     if hasattr(value, "detach"):
         value = value.detach().cpu()
     found = np.asarray(value)
-    if found.dtype == object or found.dtype.kind not in "biuf" and found.dtype.name != "bfloat16":
+    if found.dtype == object or (found.dtype.kind not in "biuf" and found.dtype.name != "bfloat16"):
         return None
     return float(found.reshape(())) if found.size == 1 else found

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from rankzero import RankZeroError
+from rankzero.plugin import Run
 
 
 class RankZeroCallback(keras.callbacks.Callback):
@@ -22,6 +23,9 @@ class RankZeroCallback(keras.callbacks.Callback):
         batches: batches between two rows of metrics; 0 for epochs only.
         **given: for `rankzero.init`, where the callback makes the run: project, name, group, tags, notes, ...
 
+    Attributes:
+        run: that was recorded to last.
+
     Raises:
         RankZeroError: an argument is not possible.
     """
@@ -36,7 +40,9 @@ class RankZeroCallback(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         if log not in {None, "gradients", "parameters", "all"}:
-            raise RankZeroError(f'RankZeroCallback(log={log!r}) is not known; write "gradients", "parameters", "all" or None')
+            raise RankZeroError(
+                f'RankZeroCallback(log={log!r}) is not known; write "gradients", "parameters", "all" or None'
+            )
         if batches < 0 or (log_freq is not None and log_freq < 1):
             raise RankZeroError("RankZeroCallback() takes log_freq of at least 1, and batches of at least 0")
         self.log_what = log
@@ -44,7 +50,11 @@ class RankZeroCallback(keras.callbacks.Callback):
         self.histograms = histograms
         self.batches = batches
         self.given = given
+        self.run: Run | None = None
         _install()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "run": None, "_model": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -13,7 +13,7 @@ class Clock:
         inside: a batch is under way; what is fetched now is fetched in the middle of it.
     """
 
-    __slots__ = ("_away", "_elsewhere", "_ended", "_left", "inside", "input")
+    __slots__ = ("_away", "_elsewhere", "_ended", "_left", "input", "inside")
 
     def __init__(self) -> None:
         self.forget()

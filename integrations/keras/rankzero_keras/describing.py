@@ -10,11 +10,6 @@ from typing import Any
 import keras
 
 MOST_LAYERS = 200
-ARGUMENTS = (
-    "batch_size", "epochs", "initial_epoch", "steps_per_epoch", "shuffle", "class_weight", "validation_split",
-    "validation_steps", "validation_batch_size", "validation_freq",
-)  # fmt: skip
-PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
 
 def model_facts(model: Any) -> dict[str, Any]:
@@ -57,8 +52,8 @@ def compile_facts(model: Any) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of Keras, its backend and numpy."""
-    backend = keras.backend.backend()
-    package = sys.modules.get(PACKAGES.get(backend, backend))
+    backend = str(keras.backend.backend())
+    package = sys.modules.get(backend)
     found = {"keras": keras.__version__, "numpy": sys.modules["numpy"].__version__}
     if package is not None:
         found[backend] = str(package.__version__)

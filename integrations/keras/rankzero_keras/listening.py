@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from rankzero.plugin import guarded
-from rankzero_keras.describing import ARGUMENTS
-from rankzero_keras.patching import replace
+from rankzero.plugin import guarded, replace
 from rankzero_keras.recording import Recording
 
 
@@ -33,6 +30,21 @@ class Models:
             found = self._known[model] = Recording(model)
         return found
 
+    def begin(self, model: Any, callbacks: Any) -> Recording | None:
+        """A model sets to work; None if it is at work already, or no model."""
+        recording = self.of(model)
+        if recording is None or recording in self.working:
+            return None
+        recording.begin(callbacks)
+        self.working.append(recording)
+        return recording
+
+    def end(self, recording: Recording) -> None:
+        """It is done."""
+        if recording in self.working:
+            self.working.remove(recording)
+            recording.end()
+
 
 models = Models()
 """Of this process."""
@@ -53,29 +65,12 @@ def install() -> None:
 
 
 def _around_work(original: Callable[..., Any]) -> Callable[..., Any]:
-    names = inspect.signature(original)
-    is_fit = original.__name__ == "fit"
-
-    @guarded("noticing a model")
-    def begin(model: Any, args: Any, kwargs: Any) -> Recording | None:
-        recording = models.of(model)
-        if recording is not None and recording not in models.working:
-            given = names.bind(model, *args, **kwargs).arguments
-            fit = {name: given[name] for name in ARGUMENTS if name in given}
-            recording.begin(given.get("callbacks"), {"fit": fit} if is_fit else None)
-            models.working.append(recording)
-            return recording
-        return None
-
-    @guarded("noticing that a model is done")
-    def end(recording: Recording) -> None:
-        models.working.remove(recording)
-        recording.end()
-
+    begin = guarded("noticing a model")(models.begin)
+    end = guarded("noticing that a model is done")(models.end)
     failed = guarded("noticing that a model failed")(Recording.failed)
 
     def work(model: Any, *args: Any, **kwargs: Any) -> Any:
-        recording = begin(model, args, kwargs)
+        recording = begin(model, kwargs.get("callbacks"))
         if recording is None:
             return original(model, *args, **kwargs)
         try:
@@ -126,11 +121,14 @@ def _before(hear: Callable[..., None]) -> Callable[[Callable[..., Any]], Callabl
 
 
 def _around_batch_begin(original: Callable[..., Any]) -> Callable[..., Any]:
+    hear = guarded("noticing a batch")(Recording.batch_began)
+
     def on_train_batch_begin(listed: Any, batch: Any, logs: Any = None) -> Any:
-        recording = models.working[-1] if models.working else None
+        result = original(listed, batch, logs)
+        recording = _of(listed)
         if recording is not None:
-            recording.clock.begin()
-        return original(listed, batch, logs)
+            hear(recording)
+        return result
 
     return on_train_batch_begin
 
@@ -151,11 +149,16 @@ def _around_batch_end(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _train_began(recording: Recording, listed: Any, logs: Any = None) -> None:
+    if models.begin(listed._model, listed) is not None:  # noqa: SLF001 - as `_of` says
+        recording.alone = True
     recording.train_began(listed)
 
 
 def _train_ended(recording: Recording, listed: Any, logs: Any = None) -> None:
     recording.train_ended()
+    if recording.alone:
+        recording.alone = False
+        models.end(recording)
 
 
 def _epoch_began(recording: Recording, listed: Any, epoch: int, logs: Any = None) -> None:
@@ -175,8 +178,16 @@ def _test_ended(recording: Recording, listed: Any, logs: Any = None) -> None:
     recording.test_ended(logs)
 
 
-_AFTER = {"on_train_begin": _train_began, "on_epoch_begin": _epoch_began, "on_train_end": _train_ended}
+_AFTER: dict[str, Callable[..., None]] = {
+    "on_train_begin": _train_began,
+    "on_epoch_begin": _epoch_began,
+    "on_train_end": _train_ended,
+}
 """Heard of when the callbacks have: they may load weights or set the learning rate."""
 
-_BEFORE = {"on_epoch_end": _epoch_ended, "on_test_begin": _test_began, "on_test_end": _test_ended}
+_BEFORE: dict[str, Callable[..., None]] = {
+    "on_epoch_end": _epoch_ended,
+    "on_test_begin": _test_began,
+    "on_test_end": _test_ended,
+}
 """Heard of before the callbacks."""

@@ -28,6 +28,7 @@ class Rates:
         self._distance = 1
         self._seen = 0
         self._mark = 0.0
+        self._away = keras.backend.backend() == "jax"
 
     def of_step(self, done: int) -> float | None:
         """The rate that step number `done`, counted from 1 by the optimizer, was made with; None if it is not to be had now."""
@@ -37,9 +38,16 @@ class Rates:
             return None
         if callable(given) and not hasattr(given, "assign"):
             return self._scheduled(given, done)
-        if getattr(self._model, "_jax_state_synced", True):
+        if not self._away:
             self._last = float(keras.ops.convert_to_numpy(given))
         return None if math.isnan(self._last) else self._last
+
+    def look(self) -> None:
+        """A batch begins, and callbacks are done with it: the variables are there, if they are to be at all."""
+        if self._away and getattr(self._model, "_jax_state_synced", False):
+            given = getattr(inner(self._model.optimizer), "_learning_rate", None)
+            if hasattr(given, "assign"):
+                self._last = float(keras.ops.convert_to_numpy(given))
 
     def soon(self) -> None:
         """The next one is wanted, whatever it costs."""

@@ -6,8 +6,18 @@ import weakref
 from contextlib import AbstractContextManager
 from typing import Any
 
-from rankzero.plugin import Run, claim, current_run, open_run, opened_here, release, report, started_by_run, training_run
-from rankzero_keras import describing
+from rankzero.plugin import (
+    Run,
+    claim,
+    current_run,
+    open_run,
+    opened_here,
+    release,
+    report,
+    started_by_run,
+    training_run,
+)
+from rankzero_keras import calls, describing
 from rankzero_keras.arriving import row_of
 from rankzero_keras.callback import RankZeroCallback
 from rankzero_keras.clock import Clock
@@ -26,6 +36,8 @@ class Recording:
     Attributes:
         training: the fit under way, if any.
         clock: of its batches.
+        alone: of the work under way only a CallbackList has told: it is a loop of the program's own, or the very call of `fit` in
+            whose arguments the first callback was made.
     """
 
     last: weakref.ref[Recording] | None = None
@@ -40,18 +52,14 @@ class Recording:
         self.clock = Clock()
         self._phase: AbstractContextManager[None] | None = None
         self._phase_name = ""
-        self._arguments: dict[str, Any] = {}
         self.training: Training | None = None
+        self.alone = False
 
     # -- fit, evaluate and predict as a whole ---------------------------------------------------------------------------
 
-    def begin(self, callbacks: Any, arguments: dict[str, Any] | None = None) -> None:
+    def begin(self, callbacks: Any) -> None:
         """The model sets to work."""
         self.listen_for(callbacks)
-        if arguments is not None:
-            self._arguments = arguments
-        if self._active:
-            claim("loop", NAME, PRECEDENCE)
 
     def listen_for(self, callbacks: Any) -> None:
         """Look for a callback of ours among those given."""
@@ -61,6 +69,8 @@ class Recording:
         if options is not None:
             self._options = options
         self._active = self._options is not None or started_by_run()
+        if self._active:
+            claim("loop", NAME, PRECEDENCE)
 
     def failed(self, error: BaseException) -> None:
         """What the model did ended with an error."""
@@ -85,14 +95,19 @@ class Recording:
             return
         batches = 1 if self._options is None else self._options.batches
         self.training = Training(run, model, self.clock, done=self._done, batches=batches)
-        size = self._arguments.get("samples")
-        self.training.samples = size if isinstance(size, int) else 0
+        found = calls.fit_under_way(model)
+        self.training.samples = calls.batch_size(found)
         if run.rank == 0:
-            self._describe(run, model, callbacks)
+            self._describe(run, model, callbacks, calls.arguments(found))
 
     def train_ended(self) -> None:
         """A fit is over."""
         self._end_training()
+
+    def batch_began(self) -> None:
+        """A batch is about to be trained on."""
+        if self.training is not None:
+            self.training.batch_began()
 
     def batch_ended(self, batch: int, logs: Any) -> None:
         """A batch was trained on."""
@@ -159,6 +174,8 @@ class Recording:
             self._active = False
             return None
         self._run = run
+        if self._options is not None:
+            self._options.run = run
         Recording.last = weakref.ref(self)
         return run
 
@@ -173,9 +190,9 @@ class Recording:
         fresh = (Recording.last is not None and before is not self) or run is None
         return training_run(NAME, run_id=again, fresh=fresh)
 
-    def _describe(self, run: Run, model: Any, callbacks: Any) -> None:
+    def _describe(self, run: Run, model: Any, callbacks: Any, arguments: dict[str, Any]) -> None:
         facts = {
-            "fit": self._arguments.get("fit", {}),
+            "fit": arguments,
             "model": describing.model_facts(model),
             "compile": describing.compile_facts(model),
             "versions": describing.versions(),

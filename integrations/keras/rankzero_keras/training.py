@@ -49,6 +49,11 @@ class Training:
         self._at_epoch = self.done
         self._rates.soon()
 
+    def batch_began(self) -> None:
+        """A batch begins, and callbacks have heard of it."""
+        self._clock.begin()
+        self._rates.look()
+
     def batch_ended(self, batch: int, logs: Any) -> None:
         """A batch, counted from 0 within its epoch, was trained on."""
         spent = self._clock.end()

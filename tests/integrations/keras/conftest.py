@@ -107,7 +107,7 @@ class Root:
         """All runs, those that began first first."""
         rankzero.finish()
         found = [Recorded(path.parent) for path in self.path.glob("*/*/journal")]
-        return sorted(found, key=lambda recorded: min(start.t for start in recorded.starts))
+        return sorted(found, key=lambda recorded: min(start.wall for start in recorded.starts))
 
     def only(self) -> Recorded:
         """The one run there is."""
@@ -115,20 +115,32 @@ class Root:
         assert len(found) == 1, f"{len(found)} runs"
         return found[0]
 
-    def script(self, name: str | Path, *arguments: str, below: bool = True, code: int = 0, **environ: str) -> Any:
+    def script(
+        self, name: str | Path, *arguments: str, below: bool = True, json_line: bool = True, **environ: str
+    ) -> Any:
         """Run a script of this folder to its end, `below` rankzero run with no change; what its last line said, as JSON."""
         before = [str(BIN / "rankzero"), "run", "--quiet", "--"] if below else []
         done = subprocess.run(
             [*before, sys.executable, str(SCRIPTS / name), *arguments],
             env=self.environ() | environ, cwd=self.folder, capture_output=True, text=True, check=False, timeout=200,
         )  # fmt: skip
-        assert done.returncode == code, done.stdout + done.stderr
-        return json.loads(done.stdout.splitlines()[-1]) if code == 0 and done.stdout else None
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout.splitlines()[-1]) if json_line else None
 
     def environ(self) -> dict[str, str]:
         """For processes that record here."""
-        mine = {"RANKZERO_DIR": str(self.path), "RANKZERO_STRICT": "1", "RANKZERO_CODE": "off", "PYTHONWARNINGS": "ignore"}
-        few = {"OMP_NUM_THREADS": "1", "KERAS_BACKEND": BACKEND, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
+        mine = {
+            "RANKZERO_DIR": str(self.path),
+            "RANKZERO_STRICT": "1",
+            "RANKZERO_CODE": "off",
+            "PYTHONWARNINGS": "ignore",
+        }
+        few = {
+            "OMP_NUM_THREADS": "1",
+            "KERAS_BACKEND": BACKEND,
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "CUDA_VISIBLE_DEVICES": "",
+        }
         return clean_environ() | mine | few
 
 

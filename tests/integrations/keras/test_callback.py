@@ -26,7 +26,9 @@ def test_a_fit_under_the_users_names(root: Root) -> None:
             seen.append(logs["loss"])
 
     made = model()
-    history = made.fit(*data(), epochs=3, batch_size=16, validation_data=data(), callbacks=[RankZeroCallback(), Sees()], verbose=0)
+    history = made.fit(
+        *data(), epochs=3, batch_size=16, validation_data=data(), callbacks=[RankZeroCallback(), Sees()], verbose=0
+    )
     recorded = root.only()
     by_step = dict(recorded.series["loss"][0])
     assert [by_step[step] for step in range(1, 13)] == pytest.approx(seen)
@@ -43,7 +45,9 @@ def test_a_fit_under_the_users_names(root: Root) -> None:
 def test_what_it_was_configured_with(root: Root) -> None:
     """Fit's arguments, the model's layout, optimizer, schedule, compile configuration and versions are the config."""
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
-    model(keras.optimizers.SGD(schedule, momentum=0.9)).fit(*data(), batch_size=32, callbacks=[RankZeroCallback()], verbose=0)
+    model(keras.optimizers.SGD(schedule, momentum=0.9)).fit(
+        *data(), batch_size=32, callbacks=[RankZeroCallback()], verbose=0
+    )
     config = root.only().config
     assert (config["fit"]["batch_size"], config["model"]["parameters"]) == (32, 8 * 16 + 16 + 17)
     assert [layer[1:] for layer in config["model"]["layers"]] == [["Dense", 144], ["Dense", 17]]
@@ -57,7 +61,9 @@ def test_what_it_was_configured_with(root: Root) -> None:
 def test_learning_rate_of_a_schedule(root: Root) -> None:
     """It is the one that each step was made with."""
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 4, 0.5)
-    model(keras.optimizers.SGD(schedule)).fit(*data(), epochs=2, batch_size=16, callbacks=[RankZeroCallback()], verbose=0)
+    model(keras.optimizers.SGD(schedule)).fit(
+        *data(), epochs=2, batch_size=16, callbacks=[RankZeroCallback()], verbose=0
+    )
     for step, rate in root.only().series["optim/lr"][0]:
         assert rate == pytest.approx(0.1 * 0.5 ** ((step - 1) / 4), rel=1e-5)
 
@@ -128,8 +134,9 @@ def test_a_step_that_raises(root: Root) -> None:
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             raise ZeroDivisionError("so it goes")
 
+    made, callbacks = model(), [RankZeroCallback(), Breaks()]
     with pytest.raises(ZeroDivisionError):
-        model().fit(*data(), callbacks=[RankZeroCallback(), Breaks()], verbose=0)
+        made.fit(*data(), callbacks=callbacks, verbose=0)
     (event,) = root.only().events("training-failed")
     assert "so it goes" in event.message
 

@@ -19,7 +19,11 @@ def data(size: int = 64) -> Arrays:
 def model(optimizer: Any = "adam", kind: Any = keras.Sequential, **compiled: Any) -> Any:
     """Two dense layers, the same weights every time."""
     keras.utils.set_random_seed(0)
-    layers = [keras.Input((8,)), keras.layers.Dense(16, activation="relu", name="hidden"), keras.layers.Dense(1, name="out")]
+    layers = [
+        keras.Input((8,)),
+        keras.layers.Dense(16, activation="relu", name="hidden"),
+        keras.layers.Dense(1, name="out"),
+    ]
     if kind is keras.Sequential:
         made = keras.Sequential(layers, name="tiny")
     else:
