@@ -189,12 +189,16 @@ def log_aside(run: Run, row: dict[str, Any], step: int, ranks: str | None = None
     run.log(row, step=step, commit=ASIDE, ranks=ranks)
 
 
-def offer_config(values: dict[str, Any], source: str) -> None:
+def offer_config(values: dict[str, Any], source: str, *, another: bool = False) -> None:
     """Hyperparameters found before there is a run (a parsed command line); they go into its config when it is made.
 
-    A later offer of the same source replaces the former for the runs made after it.
+    A later offer of the same source replaces the former for the runs made after it; with `another` they are those of another
+    job in this process (of a sweep), and the run that was made without being asked for the last one is over.
     What looks like a password, a token or a key is scrubbed: the user did not choose to record it.
     """
+    if another and _capture.run is not None and _capture.run is current_run():
+        _capture.run.finish()
+        _capture.run = None
     values = scrub(plain(values))
     _capture.offered[source] = values
     if _capture.described is not None and _capture.described is current_run():

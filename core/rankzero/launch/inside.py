@@ -117,21 +117,24 @@ class Parsed:
 
     def __init__(self) -> None:
         self.by_source: dict[str, dict[str, Any]] = {}
-        self._offer: Callable[[dict[str, Any], str], None] | None = None
+        self._offer: Callable[..., None] | None = None
 
     def add(self, source: str, values: dict[str, Any]) -> None:
         """More values from `source`; the later win."""
-        self.replace(source, {**self.by_source.get(source, {}), **values})
+        if values:
+            self._put(source, {**self.by_source.get(source, {}), **values})
 
     def replace(self, source: str, values: dict[str, Any]) -> None:
         """Other values from `source`: another job begins in this process."""
-        if values:
-            self.by_source[source] = values
-            if self._offer is not None:
-                self._offer(dict(values), source)
+        self._put(source, values, another=source in self.by_source)
 
-    def give_to(self, offer: Callable[[dict[str, Any], str], None]) -> None:
-        """From now on hand everything to `offer(values, source)`, beginning with what is here."""
+    def _put(self, source: str, values: dict[str, Any], **how: bool) -> None:
+        self.by_source[source] = values
+        if self._offer is not None:
+            self._offer(dict(values), source, **how)
+
+    def give_to(self, offer: Callable[..., None]) -> None:
+        """From now on hand everything to `offer(values, source, another=...)`, beginning with what is here."""
         self._offer = offer
         for source, values in self.by_source.items():
             offer(dict(values), source)

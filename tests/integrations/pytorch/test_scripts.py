@@ -60,9 +60,15 @@ def test_a_plain_loop(record: Record) -> None:
     assert [group["parameters"] for group in config["optimizer"]["groups"]] == [144, 51]
     assert config["model"]["parameters"] == 195
     assert config["model"]["layers"] == [["0", "Linear", 144], ["2", "Linear", 51]]
-    assert {"loss", "optim/lr", "grad/norm", "time/step", "time/input", "throughput/samples"} <= found.captured(
-        "recorded"
-    )
+    assert {
+        "loss",
+        "optim/lr",
+        "grad/norm",
+        "weight/norm",
+        "time/step",
+        "time/input",
+        "throughput/samples",
+    } <= found.captured("recorded")
 
 
 def test_parameters_on_request(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,9 @@ class Recording:
             report("grad/norm", "off", NAME, "RANKZERO_GRADIENTS=off")
             return
         report("grad/norm", "recorded", NAME)
+        report("weight/norm", "recorded", NAME)
         wanted = Wanted(
+            parameters=True,
             each=settings.gradients in {"params", "hist"},
             histograms="sampled" if settings.gradients == "hist" else "none",
         )
