@@ -169,7 +169,9 @@ def _supported() -> dict[str, str]:
         return {}
     ranges: dict[str, str] = {}
     for requirement in requirements:
-        text = requirement.partition(";")[0].strip()
+        text, _, marker = (part.strip() for part in requirement.partition(";"))
+        if any(f"extra == {quote}{tools}{quote}" in marker for tools in ("dev", "bench") for quote in "'\""):
+            continue
         name = text.rstrip("0123456789.,<>=!~* ")
         ranges.setdefault(name, text[len(name) :].strip())
     return ranges
