@@ -30,6 +30,7 @@ class Part:
     times: array[int]
     values: array[float]
     local: bool
+    aside: bool = False
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -87,9 +88,14 @@ def index(writers: Iterable[Writer]) -> dict[str, list[Part]]:
             if len(table):
                 for key, values in zip(table.keys, table.values, strict=True):
                     parts[key].append(_part(writer, table, values))
-    for found in parts.values():
-        found.sort(key=lambda part: part.identity)
-    return dict(parts)
+    return {key: sorted(_by_the_program(found), key=lambda part: part.identity) for key, found in parts.items()}
+
+
+def _by_the_program(parts: list[Part]) -> list[Part]:
+    """Without what an integration recorded for the job, where the program logged the same metric itself."""
+    if all(part.aside or part.local for part in parts):
+        return parts
+    return [part for part in parts if part.local or not part.aside]
 
 
 def series(key: str, parts: Sequence[Part], *, superseded: bool = False) -> Series:
@@ -167,7 +173,7 @@ def _without(part: Part, steps: set[int]) -> Part:
 
 
 def _part(writer: Writer, table: Table, values: array[float]) -> Part:
-    return Part(writer, table.steps, table.times, values, table.local)
+    return Part(writer, table.steps, table.times, values, table.local, table.aside)
 
 
 def _finite(values: array[float]) -> array[float]:

@@ -16,13 +16,14 @@ _WORD = 2**63
 
 @dataclass(slots=True)
 class Table:
-    """Metric rows of one writer with the same keys; values are double precision.
+    """Metric rows of one writer with the same keys; values are double precision. `local`, `aside`: see `records.Columns`.
 
     `steps` and `times` (microseconds since the journal's start) have one entry per row, `values[i]` those of `keys[i]`.
     """
 
     keys: tuple[str, ...]
     local: bool
+    aside: bool = False
     steps: array[int] = field(default_factory=lambda: array("q"))
     times: array[int] = field(default_factory=lambda: array("q"))
     values: list[array[float]] = field(default_factory=list)

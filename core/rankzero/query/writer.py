@@ -82,12 +82,12 @@ def read_writer(path: Path, *, whole: bool = True) -> Writer | None:
 
 def _fill(writer: Writer) -> None:
     """Read everything."""
-    tables: dict[tuple[tuple[str, ...], bool], Table] = {}
+    tables: dict[tuple[tuple[str, ...], bool, bool], Table] = {}
     for batch in JournalReader(writer.path).read():
         writer.records.extend(batch.records)
         writer.beats.extend(batch.beats)
         for columns, rows in batch.rows:
-            identity = (tuple(columns.keys), columns.local)
+            identity = (tuple(columns.keys), columns.local, columns.aside)
             table = tables.get(identity)
             if table is None:
                 table = tables[identity] = Table(*identity)

@@ -80,11 +80,16 @@ class Define(_Record, frozen=True, tag="define", kw_only=True):
 
 
 class Columns(_Record, frozen=True, tag="columns", kw_only=True):
-    """Names the values of the rows that carry this id. `local`: they are this rank's own, else they stand for the job."""
+    """Names the values of the rows that carry this id.
+
+    `local`: they are this rank's own, else they stand for the job. `aside`: an integration counts their steps; what the program
+    itself logs under the same name, if it does, stands in their place.
+    """
 
     id: int
     keys: list[str]
     local: bool = False
+    aside: bool = False
 
 
 class Text(_Record, frozen=True, tag="text", kw_only=True):

@@ -35,19 +35,22 @@ class RowWriter:
         self.media: Callable[[records.Media, bytes], None] | None = None
         self.zero_only = False  # this process is not rank zero: rows and records for the job are not written
         self._started = started
-        self._columns: dict[bool, dict[tuple[Any, ...], int]] = {False: {}, True: {}}
+        self._columns: tuple[dict[tuple[Any, ...], int], ...] = ({}, {}, {}, {})  # by `_kind`
         self._latest: dict[int, list[Any]] = {}
         self._keys: dict[int, tuple[str, ...]] = {}
 
     def latest(self) -> dict[str, Any]:
         """The last value of every metric that this process wrote for the job."""
-        values: dict[str, tuple[int, Any]] = {}
-        for column in self._columns[False].values():
-            row = self._latest[column]
-            for key, value in zip(self._keys[column], row[3:], strict=True):
-                if key not in values or values[key][0] <= row[2]:
-                    values[key] = (row[2], value)
-        return {key: value for key, (_, value) in values.items()}
+        values: dict[str, Any] = {}
+        for aside in (True, False):
+            found: dict[str, tuple[int, Any]] = {}
+            for column in self._columns[_kind(local=False, aside=aside)].values():
+                row = self._latest[column]
+                for key, value in zip(self._keys[column], row[3:], strict=True):
+                    if key not in found or found[key][0] <= row[2]:
+                        found[key] = (row[2], value)
+            values |= {key: value for key, (_, value) in found.items()}
+        return values
 
     def encode(self, chunks: Iterable[list[Any]], pin: Pin) -> Iterator[bytes]:
         """The lines of queued rows and records, a chunk at a time; `pin` declares columns ahead of the rows using them."""
@@ -78,11 +81,12 @@ class RowWriter:
                 continue
             micros = int((t - started) * 1e6)
             if type(row) is not dict:
-                self.pending.append(Waiting(micros, step, row, local=local))
+                self.pending.append(Waiting(micros, step, row, local=local, aside=commit is ASIDE))
                 continue
-            column = columns[local].get(tuple(row))
+            kind = local if commit is not ASIDE else local + 2
+            column = columns[kind].get(tuple(row))
             if column is None:
-                column = self._declare(row, local, pin)
+                column = self._declare(row, kind, pin)
             latest[column] = line = [column, step, micros, *row.values()]
             rows.append(line)
         lines.append(records.encode_rows(rows))
@@ -116,14 +120,14 @@ class RowWriter:
         self.last_step = number
         return number
 
-    def _declare(self, row: dict[Any, Any], local: bool, pin: Pin) -> int:
+    def _declare(self, row: dict[Any, Any], kind: int, pin: Pin) -> int:
         """Name the columns of rows with these keys; an empty row keeps its step and time."""
         keys = tuple(row)
         names = tuple(key if isinstance(key, str) else str(key) for key in keys)
         column = len(self._keys)
-        self._columns[local][keys] = column
+        self._columns[kind][keys] = column
         self._keys[column] = names
-        pin(records.Columns(id=column, keys=list(names), local=local))
+        pin(records.Columns(id=column, keys=list(names), local=bool(kind & 1), aside=bool(kind & 2)))
         return column
 
     def _arrived(self, pin: Pin) -> bytes:
@@ -143,9 +147,10 @@ class RowWriter:
         row: Mixed = waiting.row
         numbers, others = sort_out(row, t=waiting.t, step=waiting.step, local=waiting.local)
         if numbers:
-            column = self._columns[waiting.local].get(tuple(numbers))
+            kind = _kind(local=waiting.local, aside=waiting.aside)
+            column = self._columns[kind].get(tuple(numbers))
             if column is None:
-                column = self._declare(numbers, waiting.local, pin)
+                column = self._declare(numbers, kind, pin)
             line = [column, waiting.step, waiting.t, *numbers.values()]
             self._latest[column] = line
             yield records.encode_rows([line])
@@ -153,6 +158,11 @@ class RowWriter:
             if content is not None and self.media is not None and isinstance(record, records.Media):
                 self.media(record, content)
             yield records.encode(record)
+
+
+def _kind(*, local: bool, aside: bool) -> int:
+    """Of a row's columns: each rank's own or not, by an integration or by the program."""
+    return local + 2 * aside
 
 
 def _of_all(ranks: Any) -> bool:

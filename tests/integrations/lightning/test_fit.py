@@ -143,7 +143,7 @@ def test_several_optimizers_by_hand(kit: Kit, root: Path, tmp_path: Path) -> Non
     assert recorded.values("optim/lr@2") == [0.1] * 6
     assert recorded.steps("grad/norm") == list(range(6))
     assert recorded.values("trainer/global_step") == [2, 4, 6, 8, 10, 12]
-    assert recorded.config["optimizer@2"]["class"] == "Adam"  # type: ignore[index]
+    assert recorded.config["optimizer@2"]["class"] == "Adam"
 
 
 def test_a_metric_of_the_users_is_never_overwritten(kit: Kit, root: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,89 +12,11 @@ import pytest
 import torch
 
 import rankzero
-from rankzero.records import Capture, Columns, Config, Event, Histogram, Phase, Record, Start, Text, decode_line
+from rankzero.testing import Recorded, folders, only
+
+__all__ = ["Recorded", "folders", "only"]
 
 SCRIPTS = Path(__file__).parent / "scripts"
-
-
-class Recorded:
-    """Everything in the journals of one run: series by key and rank, and the other records in order."""
-
-    def __init__(self, folder: Path) -> None:
-        self.series: dict[str, dict[int, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
-        self.local: set[str] = set()
-        self.records: list[Record] = []
-        self.starts: list[Start] = []
-        for path in sorted((folder / "journal").glob("*.jsonl")):
-            self._read(path)
-
-    def _read(self, path: Path) -> None:
-        columns: dict[int, Columns] = {}
-        for line in path.read_bytes().splitlines():
-            found = decode_line(line)
-            if isinstance(found, Start):
-                self.starts.append(found)
-            elif isinstance(found, Columns):
-                columns[found.id] = found
-            elif isinstance(found, list) and found[0] != "h":
-                self._add(columns[found[0]], found[1], found[3:], self.starts[-1].rank)
-            elif found is not None and not isinstance(found, list):
-                self.records.append(found)
-
-    def _add(self, column: Columns, step: int, values: list[float], rank: int) -> None:
-        for key, value in zip(column.keys, values, strict=True):
-            self.series[key][rank].append((step, value))
-            if column.local:
-                self.local.add(key)
-
-    def values(self, key: str, rank: int = 0) -> list[float]:
-        """The values of a metric, in order."""
-        return [value for _, value in self.series[key][rank]] if key in self.series else []
-
-    def steps(self, key: str, rank: int = 0) -> list[int]:
-        """The steps of a metric, in order."""
-        return [step for step, _ in self.series[key][rank]] if key in self.series else []
-
-    @property
-    def config(self) -> dict[str, object]:
-        """The config as merged."""
-        merged: dict[str, object] = {}
-        for record in self.records:
-            if isinstance(record, Config):
-                merged.update(record.values)
-        return merged
-
-    def events(self, name: str) -> list[Event]:
-        """Events of a name."""
-        return [record for record in self.records if isinstance(record, Event) and record.event == name]
-
-    def histograms(self, key: str) -> list[Histogram]:
-        """Histograms of a key."""
-        return [record for record in self.records if isinstance(record, Histogram) and record.key == key]
-
-    def texts(self, key: str) -> list[str]:
-        """Texts of a key."""
-        return [record.value for record in self.records if isinstance(record, Text) and record.key == key]
-
-    def phases(self) -> list[str]:
-        """The phases that began, in order."""
-        return [record.phase for record in self.records if isinstance(record, Phase)]
-
-    def captured(self, outcome: str) -> set[str]:
-        """What the capture report says was recorded, seen or off."""
-        return {record.what for record in self.records if isinstance(record, Capture) and record.outcome == outcome}
-
-
-def folders(root: Path) -> list[Path]:
-    """The runs' folders under a root."""
-    return sorted(path.parent for path in root.glob("*/*/journal"))
-
-
-def only(root: Path) -> Recorded:
-    """What the one run under a root recorded."""
-    found = folders(root)
-    assert len(found) == 1, f"{len(found)} runs under {root}"
-    return Recorded(found[0])
 
 
 @pytest.fixture

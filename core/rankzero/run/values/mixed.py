@@ -18,13 +18,14 @@ class Mixed(dict[Any, Any]):
 class Waiting:
     """A mixed row that waits until its device values have arrived."""
 
-    __slots__ = ("local", "row", "step", "t")
+    __slots__ = ("aside", "local", "row", "step", "t")
 
-    def __init__(self, t: int, step: int, row: Mixed, *, local: bool) -> None:
+    def __init__(self, t: int, step: int, row: Mixed, *, local: bool, aside: bool) -> None:
         self.t = t
         self.step = step
         self.row = row
         self.local = local
+        self.aside = aside
 
     def ready(self) -> bool:
         """Whether every value can be read without waiting; a value that cannot say is read."""
