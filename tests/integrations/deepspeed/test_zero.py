@@ -1,4 +1,4 @@
-"""DeepSpeed's ZeRO, where it is installed (it compiles for minutes when it is first used): stages 1 to 3 on CPU."""
+"""DeepSpeed's ZeRO (which compiles for a minute when it is first used): stages 1 to 3 on CPU."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCRIPT = str(Path(__file__).parent / "scripts" / "zero.py")
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed"),
+    pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed: make test-deepspeed"),
 ]
 
 
