@@ -23,6 +23,7 @@ from rankzero_keras.callback import RankZeroCallback
 from rankzero_keras.clock import Clock
 from rankzero_keras.integration import NAME
 from rankzero_keras.training import PRECEDENCE, Training
+from rankzero_keras.wanted import Wanted, wanted
 
 OWN = ("loop", "loss", "optim/lr", "grad/norm", "time/step", "throughput/samples", "time/eval", "time/checkpoint")
 """Claimed for as long as a model works: "loop" for what integrations of its backend would see of it."""
@@ -94,7 +95,7 @@ class Recording:
         if run is None or model is None:
             return
         batches = 1 if self._options is None else self._options.batches
-        self.training = Training(run, model, self.clock, done=self._done, batches=batches)
+        self.training = Training(run, model, self.clock, done=self._done, batches=batches, wanted=self._wanted(run))
         found = calls.fit_under_way(model)
         self.training.samples = calls.batch_size(found)
         if run.rank == 0:
@@ -160,6 +161,17 @@ class Recording:
         training, self.training = self.training, None
         if training is not None:
             self._done = training.done
+            training.end()
+
+    def _wanted(self, run: Run) -> Wanted | None:
+        options, settings = self._options, run.settings
+        if options is not None and (options.log_what is not None or options.histograms or options.log_freq):
+            return wanted(options.log_what, options.log_freq, histograms=options.histograms)
+        if settings.gradients == "off":
+            report("grad/norm", "off", NAME, "RANKZERO_GRADIENTS=off")
+            return None
+        log = "gradients" if settings.gradients in {"params", "hist"} else None
+        return wanted(log, settings.log_every or None, histograms=settings.gradients == "hist")
 
     # -- the run --------------------------------------------------------------------------------------------------------
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from rankzero.plugin import Run, claim, report
+from rankzero.plugin import Run, claim, report, warn_once
 from rankzero_keras.arriving import row_of
 from rankzero_keras.clock import Clock
 from rankzero_keras.integration import NAME
+from rankzero_keras.programs import Programs
 from rankzero_keras.rates import Rates, iterations
+from rankzero_keras.wanted import Wanted
 
 PRECEDENCE = 20
 
@@ -22,13 +24,14 @@ class Training:
     Args:
         done: the steps of this run that the process has done before.
         batches: between two rows; 0 for epochs only.
+        wanted: what to measure of gradients and parameters; None for nothing.
 
     Attributes:
         done: steps so far.
         samples: in a batch, 0 if unknown.
     """
 
-    def __init__(self, run: Run, model: Any, clock: Clock, *, done: int, batches: int) -> None:
+    def __init__(self, run: Run, model: Any, clock: Clock, *, done: int, batches: int, wanted: Wanted | None) -> None:
         self._run = run
         self._model = model
         self._clock = clock
@@ -41,7 +44,13 @@ class Training:
         self._at_epoch = self.done
         self._ours: set[str] = set()
         self.samples = 0
+        self._programs = None if wanted is None else self._measuring(model, wanted)
         clock.forget()
+
+    def end(self) -> None:
+        """The fit is over."""
+        if self._programs is not None:
+            self._programs.end()
 
     def epoch_began(self, epoch: int) -> None:
         """An epoch begins, counted from 0."""
@@ -53,14 +62,19 @@ class Training:
         """A batch begins, and callbacks have heard of it."""
         self._clock.begin()
         self._rates.look()
+        if self._programs is not None:
+            self._programs.choose(self.done + 1)
 
     def batch_ended(self, batch: int, logs: Any) -> None:
         """A batch, counted from 0 within its epoch, was trained on."""
         spent = self._clock.end()
         step = self.done = self._at_epoch + batch + 1
+        sample = self._programs.done() if self._programs is not None else {}
         if not self._every or step % self._every:
+            if sample:
+                self._run.log(sample, step=step)
             return
-        row = row_of(logs)
+        row = row_of(logs) | sample
         self._put_rate(row)
         self._run.log(row, step=step)
         if spent > 0 and self.may("time/step"):
@@ -87,6 +101,17 @@ class Training:
         self._ours.add(quantity)
         report(quantity, "recorded", NAME)
         return True
+
+    def _measuring(self, model: Any, wanted: Wanted) -> Programs | None:
+        programs = Programs(model, wanted)
+        why = programs.why_not()
+        if why:
+            report("grad/norm", "off", NAME, why)
+            if wanted.asked:
+                warn_once(f"keras {why}", f"gradients are not recorded: {why}")
+            return None
+        programs.begin()
+        return programs
 
     def _put_rate(self, row: dict[str, Any]) -> None:
         rate = self._rates.of_step(self._before + self.done - self._first) if self.may("optim/lr") else None

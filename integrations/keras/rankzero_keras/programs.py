@@ -1,0 +1,191 @@
+"""A second form of a model's training step, which measures; for some batches it takes the place of the model's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import keras
+import numpy as np
+
+from rankzero.plugin import claim, report
+from rankzero_keras.arriving import Arriving
+from rankzero_keras.integration import NAME
+from rankzero_keras.rates import inner
+from rankzero_keras.statistics import unpacked
+from rankzero_keras.taps import Sample, asked, install, spent, take
+from rankzero_keras.wanted import Wanted
+
+KEY = "rankzero sample"
+SELDOM = 50
+"""Steps between two samples in a compiled step, where nobody can tell what one costs."""
+
+RAREST = 1 << 12
+
+SHARE = 0.005
+"""What samples may cost of the time training takes, and what compiling the second form may."""
+
+
+class Programs:
+    """Chooses the form of each batch's step.
+
+    The model's own step is compiled and run as it is without us. Where it is compiled (on TensorFlow and JAX), the second form is
+    compiled when it is first needed; what it measures leaves it as one more of its outputs. On torch the step runs as Python and
+    is measured as it runs.
+    """
+
+    def __init__(self, model: Any, wanted: Wanted) -> None:
+        install()
+        self._model = model
+        self._wanted = wanted
+        self._compiled = keras.backend.backend() != "torch"
+        self._own: Any = None
+        self._second: Any = None
+        self._names: tuple[list[str], list[str]] = ([], [])
+        self._due = self._waits = False
+        self._began = self._first = 0.0
+        self._distance = wanted.every or (SELDOM if self._compiled else 1)
+        self._mark = 0.0
+        self.found: Any = None
+
+    def why_not(self) -> str:
+        """Why this model cannot be measured; empty if it can."""
+        strategy = getattr(self._model, "distribute_strategy", None)
+        if type(strategy).__name__ == "MultiWorkerMirroredStrategy":
+            return "TensorFlow would call a collective for it; use MirroredStrategy or one process to see gradients"
+        steps = getattr(inner(self._model.optimizer), "gradient_accumulation_steps", None)
+        if steps and getattr(strategy, "num_replicas_in_sync", 1) > 1:
+            return "gradients that are accumulated on several replicas are not to be seen"
+        if not self._compiled and getattr(self._model, "jit_compile", False) is True:
+            return "torch.compile would compile the step again for it"
+        return ""
+
+    def begin(self) -> None:
+        """A fit begins: make the second form, which is not traced or compiled yet."""
+        self._own = self._model.train_function
+        self._second = None if self._own is None else self._made(self._own)
+
+    def end(self) -> None:
+        """The fit is over, perhaps in the middle of a batch."""
+        if self._second is not None and self._model.train_function is self._second:
+            self._model.train_function = self._own
+
+    def choose(self, step: int) -> None:
+        """The batch of this step begins; its form is put in place."""
+        self._due = self._second is not None and self._model.train_function is self._own and self._is_due(step)
+        if self._due:
+            self._model.train_function = self._second
+
+    def done(self) -> dict[str, Any]:
+        """The batch is over: what was measured goes into its row, and the model's own step is back."""
+        if not self._first:
+            self._first = perf_counter() - self._began
+        if not self._due:
+            return {}
+        self._due = False
+        self.end()
+        found, self.found = self.found, None
+        if found is None or not claim("grad/norm", NAME, 100 if self._wanted.asked else 20):
+            return {}
+        names = self._names
+        report("grad/norm", "recorded", NAME)
+        return {"sample": Decoded(found, names)}
+
+    def _is_due(self, step: int) -> bool:
+        now = perf_counter()
+        if not self._began:
+            self._began = now
+        if self._compiled and not self._wanted.asked and SHARE * (now - self._began) < 2 * (self._first or now):
+            return False
+        self._waits = self._waits or (step - 1) % self._distance == 0
+        accumulated = getattr(inner(self._model.optimizer), "gradient_accumulation_steps", None)
+        if not self._waits or (accumulated and step % accumulated):
+            return False
+        self._waits = False
+        return True
+
+    def _made(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        """The second form."""
+        step = self._traced(own) if self._compiled else own
+        is_jax = keras.backend.backend() == "jax"
+
+        def measuring(*args: Any) -> Any:
+            asked.wanted = self._wanted
+            try:
+                out = step(*args)
+            finally:
+                asked.wanted = None
+            if self._compiled:
+                logs = out[0] if is_jax else out
+                self.found = logs.pop(KEY, None) if isinstance(logs, dict) else None
+            else:
+                began = perf_counter()
+                self.found = self._packed(take())
+                self._spent(spent() + perf_counter() - began)
+            return out
+
+        return measuring
+
+    def _traced(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        """The model's training function, made again around a step that has one more output."""
+        model = self._model
+        step, mine = model.train_step, model.__dict__.get("train_step")
+        finish = self._with_sample
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            finish = tf.autograph.experimental.do_not_convert(finish)
+
+        def train_step(*args: Any) -> Any:
+            return finish(step(*args))
+
+        model.__dict__["train_step"] = train_step
+        try:
+            model.make_train_function(force=True)
+            return model.train_function  # type: ignore[no-any-return]
+        finally:
+            if mine is None:
+                del model.__dict__["train_step"]
+            else:
+                model.__dict__["train_step"] = mine
+            model.train_function = own
+
+    def _with_sample(self, out: Any) -> Any:
+        """What a step returns, and its sample with the logs; called as the step is traced."""
+        row = self._packed(take())
+        if row is None:
+            return out
+        if isinstance(out, tuple):
+            return ({**out[0], KEY: row}, *out[1:]) if isinstance(out[0], dict) else out
+        return {**out, KEY: row} if isinstance(out, dict) else out
+
+    def _packed(self, sample: Sample | None) -> Any:
+        if sample is None or not sample.numbers:
+            return None
+        numbers, histograms, row = sample.packed()
+        self._names = numbers, histograms
+        return row
+
+    def _spent(self, seconds: float) -> None:
+        """A sample on torch cost so much; the next ones come as rarely as that calls for."""
+        now = perf_counter()
+        if self._wanted.every is None and self._mark:
+            typical = max((now - self._mark) / self._distance - seconds, 1e-6)
+            self._distance = min(RAREST, 1 << max(0, int(seconds / (SHARE * typical))).bit_length())
+        self._mark = now
+
+
+class Decoded(Arriving):
+    """A packed row on its way to the host."""
+
+    __slots__ = ("_names",)
+
+    def __init__(self, row: Any, names: tuple[list[str], list[str]]) -> None:
+        super().__init__({"row": row})
+        self._names = names
+
+    def value(self) -> dict[str, Any]:
+        """The metrics by name."""
+        found = super().value().get("row")
+        return {} if found is None else unpacked(*self._names, np.atleast_1d(found))
