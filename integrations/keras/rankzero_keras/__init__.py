@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rankzero_keras.callback import RankZeroCallback
+    from rankzero_keras.checkpoints import RankZeroModelCheckpoint
 
-__all__ = ["RankZeroCallback"]
+__all__ = ["RankZeroCallback", "RankZeroModelCheckpoint"]
 
 
 def __getattr__(name: str) -> Any:

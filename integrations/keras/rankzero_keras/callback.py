@@ -51,18 +51,18 @@ class RankZeroCallback(keras.callbacks.Callback):
         self.batches = batches
         self.given = given
         self.run: Run | None = None
-        _install()
+        listen()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "run": None, "_model": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        _install()
+        listen()
 
 
-def _install() -> None:
-    """Models tell this package themselves what they do, so that a callback costs no synchronisation."""
+def listen() -> None:
+    """Listen to models: they tell this package themselves what they do, so that a callback costs no synchronisation."""
     from rankzero_keras.listening import install
 
     install()

@@ -10,6 +10,7 @@ import keras
 
 from rankzero.plugin import guarded, replace
 from rankzero_keras.recording import Recording
+from rankzero_keras.saving import Saving
 
 
 class Models:
@@ -60,6 +61,7 @@ def install() -> None:
         replace(listed, name, _after(hear))
     for name, hear in _BEFORE.items():
         replace(listed, name, _before(hear))
+    Saving(models.of).install()
     replace(listed, "on_train_batch_begin", _around_batch_begin)
     replace(listed, "on_train_batch_end", _around_batch_end)
 

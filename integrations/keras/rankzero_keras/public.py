@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from rankzero_keras.callback import RankZeroCallback
+from rankzero_keras.checkpoints import RankZeroModelCheckpoint
 
-__all__ = ["RankZeroCallback"]
+__all__ = ["RankZeroCallback", "RankZeroModelCheckpoint"]

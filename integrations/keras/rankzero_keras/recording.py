@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import weakref
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
+
+import keras
 
 from rankzero.plugin import (
     Run,
@@ -12,6 +15,7 @@ from rankzero.plugin import (
     current_run,
     open_run,
     opened_here,
+    read_settings,
     release,
     report,
     started_by_run,
@@ -21,6 +25,7 @@ from rankzero_keras import calls, describing
 from rankzero_keras.arriving import row_of
 from rankzero_keras.callback import RankZeroCallback
 from rankzero_keras.clock import Clock
+from rankzero_keras.identity import Origin
 from rankzero_keras.integration import NAME
 from rankzero_keras.training import PRECEDENCE, Training
 from rankzero_keras.wanted import Wanted, wanted
@@ -37,6 +42,7 @@ class Recording:
     Attributes:
         training: the fit under way, if any.
         clock: of its batches.
+        origin: the run that a checkpoint names from which the model was loaded.
         alone: of the work under way only a CallbackList has told: it is a loop of the program's own, or the very call of `fit` in
             whose arguments the first callback was made.
     """
@@ -53,8 +59,12 @@ class Recording:
         self.clock = Clock()
         self._phase: AbstractContextManager[None] | None = None
         self._phase_name = ""
+        self._callbacks: list[Any] = []
         self.training: Training | None = None
         self.alone = False
+        self.origin: Origin | None = None
+        self._saved = ""
+        self._trained = False
 
     # -- fit, evaluate and predict as a whole ---------------------------------------------------------------------------
 
@@ -65,7 +75,9 @@ class Recording:
     def listen_for(self, callbacks: Any) -> None:
         """Look for a callback of ours among those given."""
         given = getattr(callbacks, "callbacks", callbacks)
-        listed = given if isinstance(given, list | tuple) else [given]
+        listed = list(given) if isinstance(given, list | tuple) else [given]
+        if callbacks is not None:
+            self._callbacks = listed
         options = next((callback for callback in listed if isinstance(callback, RankZeroCallback)), None)
         if options is not None:
             self._options = options
@@ -80,9 +92,10 @@ class Recording:
 
     def end(self) -> None:
         """The model is done with it."""
-        self._end_phase()
+        self.end_phase()
         self._end_training()
         self._options = None
+        self._callbacks = []
         for quantity in OWN:
             release(quantity, NAME)
 
@@ -91,19 +104,36 @@ class Recording:
     def train_began(self, callbacks: Any) -> None:
         """A fit begins; its callbacks have heard of it."""
         self.listen_for(callbacks)
-        run, model = self._of_now(), self._model()
-        if run is None or model is None:
+        model = self._model()
+        if model is None:
             return
+        found = calls.fit_under_way(model)
+        run = self._of_now(goes_on=bool(found.get("initial_epoch") or getattr(model, "_initial_epoch", 0)))
+        if run is None:
+            return
+        self._trained = True
+        if self.origin is not None and self.origin.run == run.id:
+            self._done = max(self._done, self.origin.step)
         batches = 1 if self._options is None else self._options.batches
         self.training = Training(run, model, self.clock, done=self._done, batches=batches, wanted=self._wanted(run))
-        found = calls.fit_under_way(model)
         self.training.samples = calls.batch_size(found)
         if run.rank == 0:
             self._describe(run, model, callbacks, calls.arguments(found))
 
     def train_ended(self) -> None:
         """A fit is over."""
+        self._note_best()
         self._end_training()
+
+    def _note_best(self) -> None:
+        """Put into the summary what a callback that keeps the best saved last, and its score."""
+        run = self.existing()
+        keepers = [one for one in self._callbacks if getattr(one, "save_best_only", False)]
+        if run is None or run.rank != 0 or len(keepers) != 1 or not self._saved:
+            return
+        best = getattr(keepers[0], "best", None)
+        score = {} if best is None else {"checkpoint/best_score": float(best)}
+        run.summary.update({"checkpoint/best": self._saved, **score})
 
     def batch_began(self) -> None:
         """A batch is about to be trained on."""
@@ -127,13 +157,36 @@ class Recording:
 
     def test_ended(self, logs: Any) -> None:
         """An evaluation is over; of one in a fit, the metrics are among the epoch's."""
-        self._end_phase()
+        self.end_phase()
         run = self._run
         if self.training is None and run is not None and run.state == "running":
             row = row_of(logs)
             found = {f"test_{name}" if name != "logs" else name: value for name, value in row.items()}
             run.log(found, step=self._done)
             report("metrics", "recorded", NAME)
+
+    @property
+    def done(self) -> int:
+        """The steps so far."""
+        return self._done if self.training is None else self.training.done
+
+    def existing(self) -> Run | None:
+        """The run that there is, as long as it lasts."""
+        run = self._run
+        return run if run is not None and run.state == "running" and not run.disabled else None
+
+    def saved(self, filepath: Any) -> None:
+        """A checkpoint of the model was saved there."""
+        run, place = self.existing(), Path(str(filepath)).absolute()
+        if run is None or run.rank != 0:
+            return
+        self._saved = str(place)
+        run.summary.update({"checkpoint/last": self._saved})
+        run.event("checkpoint", self._saved, step=self.done)
+        for callback in self._callbacks:
+            told = getattr(callback, "saved", None)
+            if callable(told) and isinstance(callback, keras.callbacks.ModelCheckpoint):
+                told(place)
 
     def begin_phase(self, phase: str) -> bool:
         """Training is interrupted; false if it is already, or nothing is recorded."""
@@ -145,7 +198,8 @@ class Recording:
         self.clock.leave()
         return True
 
-    def _end_phase(self) -> None:
+    def end_phase(self) -> None:
+        """Training goes on, if it was interrupted."""
         opened, self._phase = self._phase, None
         if opened is None or self._run is None:
             return
@@ -153,8 +207,7 @@ class Recording:
         seconds = self.clock.come_back()
         quantity = f"time/{SHORT[self._phase_name]}"
         if claim(quantity, NAME, PRECEDENCE):
-            step = self._done if self.training is None else self.training.done
-            self._run.log({quantity: seconds}, step=step, ranks="all")
+            self._run.log({quantity: seconds}, step=self.done, ranks="all")
             report(quantity, "recorded", NAME)
 
     def _end_training(self) -> None:
@@ -175,13 +228,15 @@ class Recording:
 
     # -- the run --------------------------------------------------------------------------------------------------------
 
-    def _of_now(self) -> Run | None:
-        """The run that this model records to now; made if need be. None where nothing is recorded."""
+    def _of_now(self, *, goes_on: bool | None = None) -> Run | None:
+        """The run that this model records to now; made if need be. None where nothing is recorded.
+
+        Args:
+            goes_on: of a fit, whether it goes on where a checkpoint was saved; None where no fit begins.
+        """
         if not self._active:
             return None
-        if self._run is not None and self._run.state == "running":
-            return self._run
-        run = self._made()
+        run = self.existing() or self._made(goes_on=goes_on)
         if run is None or run.disabled:
             self._active = False
             return None
@@ -191,16 +246,25 @@ class Recording:
         Recording.last = weakref.ref(self)
         return run
 
-    def _made(self) -> Run | None:
-        before = None if Recording.last is None else Recording.last()
-        again = "" if self._run is None else self._run.id
+    def _made(self, *, goes_on: bool | None) -> Run | None:
         run = current_run()
+        origin = self.origin.run if self.origin is not None else ""
+        if run is not None and opened_here(run) and (goes_on is None or origin == run.id):
+            return run
+        again = self._run.id if self._run is not None and self._trained else ""
+        if goes_on and self.origin is not None and self.origin.project == self._project():
+            again = origin
         if self._options is not None:
             if run is not None and not opened_here(run):
                 return run
             return open_run(NAME, id=again, **self._options.given)
+        before = None if Recording.last is None else Recording.last()
         fresh = (Recording.last is not None and before is not self) or run is None
         return training_run(NAME, run_id=again, fresh=fresh)
+
+    def _project(self) -> str:
+        given = {} if self._options is None else self._options.given
+        return str(given.get("project") or read_settings().project)
 
     def _describe(self, run: Run, model: Any, callbacks: Any, arguments: dict[str, Any]) -> None:
         facts = {

@@ -43,6 +43,7 @@ class Training:
         self._epoch = 0
         self._at_epoch = self.done
         self._ours: set[str] = set()
+        self._last: tuple[int, set[str]] = (-1, set())
         self.samples = 0
         self._programs = None if wanted is None else self._measuring(model, wanted)
         clock.forget()
@@ -76,6 +77,7 @@ class Training:
             return
         row = row_of(logs) | sample
         self._put_rate(row)
+        self._last = step, {*(logs or ()), "optim/lr"} if "optim/lr" in row else {*(logs or ())}
         self._run.log(row, step=step)
         if spent > 0 and self.may("time/step"):
             times = {"time/step": spent, "time/input": self._clock.input}
@@ -86,9 +88,11 @@ class Training:
     def epoch_ended(self, logs: Any) -> None:
         """An epoch is over, its validation included."""
         self._rates.soon()
-        row = row_of(logs)
+        there = self._last[1] if self._last[0] == self.done else set()
+        row = row_of({name: value for name, value in (logs or {}).items() if name not in there})
         row["progress/epoch"] = self._epoch
-        self._put_rate(row)
+        if "optim/lr" not in there:
+            self._put_rate(row)
         self._run.log(row, step=self.done)
         report("metrics", "recorded", NAME)
 

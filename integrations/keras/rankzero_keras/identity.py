@@ -1,0 +1,54 @@
+"""Which run a checkpoint comes from: an entry of a `.keras` file, an attribute of a `.weights.h5` file. Keras passes over both."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rankzero.plugin import Run
+
+KEY = "rankzero.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A run, by its id and project, and how many steps had been done."""
+
+    run: str
+    project: str
+    step: int
+
+
+def sign(path: Any, run: Run, step: int) -> None:
+    """Name the run in a checkpoint that has just been saved, where its format has a place for it."""
+    place, text = Path(str(path)), json.dumps(asdict(Origin(run.id, run.project, step)))
+    if not place.is_file():
+        return
+    if zipfile.is_zipfile(place):
+        with zipfile.ZipFile(place, "a") as archive:
+            archive.writestr(KEY, text)
+    elif place.suffix == ".h5":
+        import h5py
+
+        with h5py.File(place, "a") as file:
+            file.attrs[KEY] = text
+
+
+def origin(path: Any) -> Origin | None:
+    """The run that a checkpoint names."""
+    place = Path(str(path))
+    text: Any = None
+    if not place.is_file():
+        return None
+    if zipfile.is_zipfile(place):
+        with zipfile.ZipFile(place) as archive:
+            text = archive.read(KEY) if KEY in archive.namelist() else None
+    elif place.suffix == ".h5":
+        import h5py
+
+        with h5py.File(place, "r") as file:
+            text = file.attrs.get(KEY)
+    return None if text is None else Origin(**json.loads(text))
