@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from rankzero import RankZeroError
-from rankzero.plugin import Run
+from rankzero.plugin import Run, read_settings
 
 
 class RankZeroCallback(keras.callbacks.Callback):
@@ -63,6 +63,8 @@ class RankZeroCallback(keras.callbacks.Callback):
 
 def listen() -> None:
     """Listen to models: they tell this package themselves what they do, so that a callback costs no synchronisation."""
+    if read_settings().mode == "disabled":
+        return
     from rankzero_keras.listening import install
 
     install()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,3 +53,13 @@ def origin(path: Any) -> Origin | None:
         with h5py.File(place, "r") as file:
             text = file.attrs.get(KEY)
     return None if text is None else Origin(**json.loads(text))
+
+
+def of_callbacks(callbacks: Iterable[Any]) -> Origin | None:
+    """The run that the file names to which a `ModelCheckpoint` saves, if there is one already."""
+    for callback in callbacks:
+        path = getattr(callback, "filepath", None)
+        latest = getattr(callback, "_get_most_recently_modified_file_matching_pattern", None)
+        if path and callable(latest) and (found := origin(latest(str(path)) if "{" in str(path) else path)) is not None:
+            return found
+    return None

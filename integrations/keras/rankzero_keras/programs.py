@@ -13,8 +13,8 @@ from rankzero.plugin import claim, report
 from rankzero_keras.arriving import Arriving
 from rankzero_keras.integration import NAME
 from rankzero_keras.rates import inner
-from rankzero_keras.statistics import unpacked
-from rankzero_keras.taps import Sample, asked, install, spent, take
+from rankzero_keras.statistics import Sample, unpacked
+from rankzero_keras.taps import asked, install, spent, take
 from rankzero_keras.wanted import Wanted
 
 KEY = "rankzero sample"

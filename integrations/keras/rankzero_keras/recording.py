@@ -21,7 +21,7 @@ from rankzero.plugin import (
     started_by_run,
     training_run,
 )
-from rankzero_keras import calls, describing
+from rankzero_keras import calls, describing, identity
 from rankzero_keras.arriving import row_of
 from rankzero_keras.callback import RankZeroCallback
 from rankzero_keras.clock import Clock
@@ -108,6 +108,8 @@ class Recording:
         if model is None:
             return
         found = calls.fit_under_way(model)
+        if self.origin is None:
+            self.origin = identity.of_callbacks(self._callbacks)
         run = self._of_now(goes_on=bool(found.get("initial_epoch") or getattr(model, "_initial_epoch", 0)))
         if run is None:
             return

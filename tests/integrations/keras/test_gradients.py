@@ -20,7 +20,7 @@ RATE = 0.01
 COMPILED = {"tensorflow": [True, False], "jax": [True], "torch": [False]}.get(BACKEND, [])
 
 
-class Weights(keras.callbacks.Callback):  # type: ignore[misc]
+class Weights(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
     """Reads the weights after every batch."""
 
     def __init__(self) -> None:
@@ -28,16 +28,19 @@ class Weights(keras.callbacks.Callback):  # type: ignore[misc]
         self.read: list[list[Any]] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
+        """See `keras.callbacks.Callback`."""
         self.read.append(self.model.get_weights())
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """See `keras.callbacks.Callback`."""
         self.read.append(self.model.get_weights())
 
 
-class Custom(keras.Model):  # type: ignore[misc]
+class Custom(keras.Model):  # type: ignore[misc, name-defined]
     """A step of its own."""
 
     def train_step(self, *args: Any) -> Any:
+        """The same by another name."""
         return super().train_step(*args)
 
 
