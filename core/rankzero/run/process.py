@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rankzero.settings import Settings
     from rankzero.store import RunFolder
 
+SIGNAL_SECONDS = 0.3
 CONSOLE_SECONDS = 0.5
 STALL_SECONDS = 1.0
 
@@ -163,7 +164,7 @@ class Process:
         )
         once = float("inf")
         self.recorder.chores = [
-            Chore("listening for signals", 0.0, self._hear_signals, last=True),
+            Chore("listening for signals", SIGNAL_SECONDS, self._hear_signals, last=True),
             Chore("keeping the console", CONSOLE_SECONDS, console, last=True),
             Chore("watching for stalls", STALL_SECONDS, stalls),
             Chore("describing the environment", once, environment, apart=True, leave=facts.leave),

@@ -159,6 +159,8 @@ class Recorder:
         while not self._stop:
             self._wake.wait(self._flush_interval)
             self._wake.clear()
+            if self._may_rest():
+                continue
             opened = False
             with guard("writing the journal"):
                 opened = self._turn()
@@ -167,12 +169,19 @@ class Recorder:
                     chore.run_if_due(time.monotonic())
         self._finish()
 
+    def _may_rest(self) -> bool:
+        """Whether a turn would find nothing to do: the thread costs little while little is logged."""
+        if self.queue or self.rows.pending or self.journal is None or self.journal.trouble or self._stop:
+            return False
+        now = time.monotonic()
+        return now < self._next_beat and all(now < chore.due for chore in self.chores)
+
     def _turn(self) -> bool:
         """Write what is queued; whether there is a journal, for which there may be chores."""
         if not self._lock.acquire(timeout=LOCK_SECONDS):
             return self.journal is not None
         try:
-            opened = not self._stop and self.open(force=False)
+            opened = not self._stop and (self.journal is not None or self.open(force=False)) and not self._closed
             if opened:
                 self._write()
             return opened

@@ -127,11 +127,25 @@ class Terminal:
 
     def expect(self, text: bytes) -> None:
         """Read until `text` is shown."""
-        while text not in self.shown:
-            readable, _, _ = select.select([self.ours], [], [], 60)
-            assert readable, self.shown.decode()
-            self.shown += os.read(self.ours, 4096)
+        assert self.shows(text, 60), self.shown.decode()
         self.shown = self.shown.partition(text)[2]
+
+    def shows(self, text: bytes, seconds: float) -> bool:
+        """Read until `text` is shown or nothing comes for so long."""
+        while text not in self.shown:
+            readable, _, _ = select.select([self.ours], [], [], seconds)
+            if not readable:
+                return False
+            self.shown += os.read(self.ours, 4096)
+        return True
+
+    def await_shell(self) -> None:
+        """Type until the shell reads: what is typed while it takes the terminal back may be lost."""
+        for _ in range(20):
+            self.press(b'echo list"ening"\n')
+            if self.shows(b"listening", 3):
+                break
+        self.expect(b"listening")
 
 
 @pytest.fixture
@@ -186,7 +200,7 @@ print("got " + input()[::-1], flush=True)
     terminal.expect(b"ready")
     terminal.press(b"\x1a")
     terminal.expect(b"Stopped")
-    terminal.expect(b"bash-")  # its prompt: what is typed earlier may be lost
+    terminal.await_shell()
     terminal.press(b"fg\n")
     terminal.expect(b"continued")
     terminal.press(b"olleh\n")

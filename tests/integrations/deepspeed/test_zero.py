@@ -18,7 +18,9 @@ SCRIPT = str(Path(__file__).parent / "scripts" / "zero.py")
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed: make test-deepspeed"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed: make test-deepspeed"
+    ),
 ]
 
 

@@ -51,6 +51,8 @@ class Sampler:
         for name, count in counters.items():
             if name in self._before and elapsed > 0:
                 values[name] = max(0.0, (count - self._before[name]) / elapsed)
+        if "system/cpu" in values:  # the kernel counts in hundredths of a second: a short time may hold one too many
+            values["system/cpu"] = min(values["system/cpu"], 100.0)
         self._before, self._time = counters, now
         return {**values, **self._gpus.sample()}
 
