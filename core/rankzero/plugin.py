@@ -31,6 +31,7 @@ from rankzero.run.imports import after_import
 from rankzero.run.init import current as current_run
 from rankzero.run.init import init
 from rankzero.run.patching import replace, restore
+from rankzero.run.recorder import Source
 from rankzero.run.rows import ASIDE
 from rankzero.run.run import Run
 from rankzero.run.values.media import Histogram
@@ -45,6 +46,7 @@ __all__ = [
     "after_import",
     "claim",
     "current_run",
+    "feed",
     "guard",
     "guarded",
     "log_aside",
@@ -187,6 +189,20 @@ def opened_here(run: Run) -> bool:
 def log_aside(run: Run, row: dict[str, Any], step: int, ranks: str | None = None) -> None:
     """Log a row at a step that an integration counts; the rows that the user logs without a step keep their own numbers."""
     run.log(row, step=step, commit=ASIDE, ranks=ranks)
+
+
+def feed(run: Run, source: Source) -> None:
+    """Have the run's writer thread ask for rows, a few times a second and at the end.
+
+    What a step costs its own thread is then no more than putting down what it has, with `deque.append`.
+
+    Args:
+        run: that has just been made or met; it asks as long as it is open.
+        source: gives what there is by now and has not been given, in the order of steps: `time.monotonic()` of the row, its step,
+            "all" for a series of this rank's own (else None), and the values. Rows that the user logs without a step keep their
+            own numbers. It is called by one thread at a time.
+    """
+    run.feed(source)
 
 
 def offer_config(values: dict[str, Any], source: str, *, another: bool = False) -> None:

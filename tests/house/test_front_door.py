@@ -17,11 +17,11 @@ alert capture config define_metric describe dir disabled end event finish flush 
 mark_preempting name notes phase project rank resumed save settings state step summary tags unwatch url watch
 """
 
-BETWEEN_ROOMS = "become_nobody become_silent"
+BETWEEN_ROOMS = "become_nobody become_silent feed"
 
 PLUGIN = """
-Deferred Histogram Integration MissingDependencyError Run after_import claim current_run guard guarded log_aside offer_config
-open_run opened_here read_settings release replace report restore started_by_run training_run warn_once
+Deferred Histogram Integration MissingDependencyError Run after_import claim current_run feed guard guarded log_aside
+offer_config open_run opened_here read_settings release replace report restore started_by_run training_run warn_once
 """
 
 

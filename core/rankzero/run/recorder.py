@@ -6,7 +6,7 @@ import collections
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from rankzero import records
@@ -14,10 +14,14 @@ from rankzero.errors import guard, warn_once
 from rankzero.journal import Journal
 from rankzero.run.chore import Chore
 from rankzero.run.exits import exits
-from rankzero.run.rows import RowWriter
+from rankzero.run.rows import ASIDE, RowWriter
+from rankzero.run.values.mixed import PLAIN, mixed
 
 Row = tuple[float, int | None, bool | None, str | None, dict[Any, Any]]
 """What `log` queues: monotonic time, step, commit, ranks, values."""
+
+Source = Callable[[], Iterable[tuple[float, int, str | None, dict[Any, Any]]]]
+"""What the writer thread asks for rows that nobody has logged: monotonic time, step, ranks, values."""
 
 CHUNK = 512
 """Rows encoded at once: bounds how long the writer holds the interpreter."""
@@ -49,6 +53,7 @@ class Recorder:
         self.journal: Journal | None = None
         self.started = started
         self.chores: list[Chore] = []
+        self.sources: list[Source] = []
         self._opener = opener
         self._flush_interval = flush_interval
         self._beat_interval = beat_interval
@@ -115,6 +120,7 @@ class Recorder:
         """Write everything queued so far."""
         with self._held():
             if self.open(force=force):
+                self._ask()
                 self._drain(len(self.queue))
 
     def latest(self) -> dict[str, Any]:
@@ -152,7 +158,7 @@ class Recorder:
         self._thread = None
         self._stop = True
         self.journal = None
-        self.chores = []
+        self.chores, self.sources = [], []
         self._closed = True
 
     def _work(self) -> None:
@@ -189,6 +195,7 @@ class Recorder:
             self._lock.release()
 
     def _write(self) -> None:
+        self._ask()
         self._drain(len(self.queue))
         now = time.monotonic()
         if now >= self._next_beat:
@@ -223,6 +230,7 @@ class Recorder:
     def _close(self, end: Callable[[], records.End], deadline: float) -> None:
         """Write what is left, by the deadline where it depends on a device."""
         if self.journal is not None and not self._closed:
+            self._ask()
             self._drain(len(self.queue))
             while self._rows.pending and time.monotonic() < deadline:
                 time.sleep(0.005)
@@ -248,6 +256,15 @@ class Recorder:
         finally:
             self._lock.release()
             exits.release()
+
+    def _ask(self) -> None:
+        """Queue what the sources have."""
+        for source in self.sources:
+            with guard("asking for rows"):
+                for t, step, ranks, row in source():
+                    kept = row if PLAIN.issuperset(map(type, row.values())) else mixed(row)
+                    if kept is not None:
+                        self.queue.append((t, step, ASIDE, ranks, kept))
 
     def _drain(self, count: int) -> None:
         journal = self.journal

@@ -17,6 +17,7 @@ from rankzero.run.config.hyperparameters import plain
 from rankzero.run.config.mapping import Config, Summary
 from rankzero.run.exits import Ending, ending_of, exits, tell
 from rankzero.run.process import Process
+from rankzero.run.recorder import Source
 from rankzero.run.values.mixed import PLAIN, mixed
 from rankzero.settings import Settings
 
@@ -333,6 +334,10 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.project}/{self.name} {self._state}>"
+
+    def feed(self, source: Source) -> None:
+        """See `rankzero.plugin.feed`."""
+        self._recorder.sources.append(source)
 
     def become_silent(self) -> None:
         """This process is not rank zero: what it logs for the job is not recorded."""

@@ -23,9 +23,6 @@ PRECEDENCE = 100
 """What the user asked for by hand stands before what any integration would record."""
 
 
-_TAKEN = " taken"
-
-
 def capture(
     inner: optax.GradientTransformation | None = None,
     *,
@@ -87,8 +84,8 @@ def record(opt_state: Any, step: int | None = None) -> None:
     for carried in found:
         names = tuple(carried.numbers)
         taken, vector, counted = _copied(carried.taken, carried.numbers, carried.counted)
-        arrays = {_TAKEN: taken, "": vector, **counted}
-        run.log({"capture": Arriving(arrays, _IfNew(names))}, step=step, commit=False if step is None else None)
+        arrived = Arriving((taken, vector, counted), _IfNew(names))
+        run.log({"capture": arrived}, step=step, commit=False if step is None else None)
 
 
 class Carried(NamedTuple):
@@ -114,12 +111,12 @@ class _IfNew(Decoding):
 
     latest: ClassVar[dict[tuple[str, ...], int]] = {}
 
-    def __call__(self, found: dict[str, Any]) -> dict[str, Any]:
-        taken = int(found.pop(_TAKEN))
+    def __call__(self, found: tuple[Any, ...]) -> dict[str, Any]:
+        taken = int(found[0])
         if not taken or self.latest.get(self.names) == taken:
             return {}
         self.latest[self.names] = taken
-        return super().__call__(found)
+        return super().__call__(found[1:])
 
 
 def _carrying(

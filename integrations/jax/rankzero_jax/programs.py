@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from types import MethodType
@@ -9,11 +10,12 @@ from typing import Any
 
 import jax
 
-from rankzero.plugin import Run, guarded
+from rankzero.plugin import Run, current_run, guarded
 from rankzero_jax.internals import is_top_level, mode
-from rankzero_jax.recording import record_captured, record_logged, steps_of
+from rankzero_jax.outputs import Outputs, forms, packed, steps_of, unpacked
+from rankzero_jax.recording import record_captured, record_logged, record_row
 from rankzero_jax.runs import Numbering, active_or_new
-from rankzero_jax.taps import Tap, collecting
+from rankzero_jax.taps import collecting
 
 
 class Calls:
@@ -21,12 +23,12 @@ class Calls:
 
     Attributes:
         step: of the call that was made last.
-        others: takes the taps that are not of `log` and `capture`, where somebody else listens.
+        others: takes the same outputs, for the taps that are not of `log` and `capture`, where somebody else listens.
     """
 
     def __init__(self) -> None:
         self.step = 0
-        self.others: Callable[[tuple[Tap, ...]], None] = lambda _: None
+        self.others: Callable[[Outputs], None] = lambda _: None
 
 
 calls = Calls()
@@ -64,30 +66,38 @@ class Program:
         functools.update_wrapper(self, fun)
         self._plain = using(fun, **options)
         self._mapped = using is jax.pmap
-        self._compiled = using(tapped(fun), **with_taps(options, mapped=self._mapped))
+        more = with_taps(options, mapped=self._mapped)
+        self._programs = {name: using(tapped(fun, name), **more) for name in ("off", "plain", "recorded")}
+        self._usual, self._due = self._programs["plain"], self._programs["recorded"]
         self._every = every
         self._run: Run | None = None
         self._calls = 0
         self._numbering: Numbering | None = None
+        self._next = 0
         self._steps = 1
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function, and record what it has to say."""
         if not is_top_level():
             return self._plain(*args, **kwargs)
-        run = active_or_new()
-        if run is None:
-            with mode("off"):
-                return self._compiled(*args, **kwargs)[0]
-        if run is not self._run or self._numbering is None:
-            self._run, self._calls, self._numbering = run, 0, Numbering(run, first=0)
-        due = self._calls % self._every == 0
-        calls.step = self._numbering.peek()
+        if (self._run is None or current_run() is not self._run) and not self._met():
+            return self._programs["off"](*args, **kwargs)[0]
+        calls.step = self._next
+        compiled = self._usual if self._calls % self._every else self._due
         self._calls += 1
-        with mode("recorded" if due else "plain"):
-            out, taps = self._compiled(*args, **kwargs)
-        self._record(run, self._numbering, taps)
+        out, outputs = compiled(*args, **kwargs)
+        if outputs:
+            self._record(outputs)
+        self._next += self._steps
         return out
+
+    def _met(self) -> bool:
+        """Whether there is a run; it begins for this function now."""
+        self._run = run = active_or_new()
+        if run is not None:
+            self._calls, self._numbering = 0, Numbering(run, first=0)
+            self._next = self._numbering.peek()
+        return run is not None
 
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
         """A method of `owner`, as any function is."""
@@ -100,28 +110,47 @@ class Program:
         return getattr(self._plain, name)
 
     @guarded("recording what a compiled function computed")
-    def _record(self, run: Run, numbering: Numbering, taps: tuple[Tap, ...]) -> None:
+    def _record(self, outputs: Outputs) -> None:
+        run = self._run
+        if run is None:
+            return
         if self._mapped:
-            taps = jax.tree.map(of_first_device, taps)
+            outputs = jax.tree.map(of_first_device, outputs)
+        for number, arrays in outputs.items():
+            if self._numbering is not None:
+                self._number(number, arrays, self._numbering)
+            if forms[number].row is not False:
+                record_row(run, number, arrays, self._next)
+                continue
+            for tap in unpacked(number, arrays):
+                if tap.kind == "capture":
+                    record_captured(run, tap, self._next)
+                elif tap.kind == "log":
+                    record_logged(run, tap, self._next)
+        calls.others(outputs)
+
+    def _number(self, number: int, arrays: list[Any], numbering: Numbering) -> None:
+        """The first time that anything comes out: the optimizer's count, if there is one, says which step that was."""
+        taps = unpacked(number, arrays)
+        self._steps = max(map(steps_of, taps), default=1)
         counted = next((tap.step for tap in taps if tap.step is not None), None)
-        self._steps = max([self._steps, *map(steps_of, taps)])
-        step = calls.step = numbering.take(counted, self._steps)
-        for tap in taps:
-            if tap.kind == "capture":
-                record_captured(run, tap, step)
-            elif tap.kind == "log":
-                record_logged(run, tap, step)
-        calls.others(taps)
+        self._next = calls.step = numbering.take(counted, self._steps) if counted is not None else self._next
+        self._numbering = None
 
 
-def tapped(fun: Callable[..., Any]) -> Callable[..., tuple[Any, tuple[Tap, ...]]]:
-    """A function that returns beside what `fun` returns the taps that were set in it."""
+def tapped(fun: Callable[..., Any], about: str | None = None) -> Callable[..., tuple[Any, Outputs]]:
+    """A function that returns beside what `fun` returns the taps that were set in it.
+
+    Args:
+        fun: the function.
+        about: the `mode` in which it is traced.
+    """
 
     @functools.wraps(fun, updated=())
-    def collect(*args: Any, **kwargs: Any) -> tuple[Any, tuple[Tap, ...]]:
-        with collecting() as collector:
+    def collect(*args: Any, **kwargs: Any) -> tuple[Any, Outputs]:
+        with mode(about) if about else contextlib.nullcontext(), collecting() as collector:
             out = fun(*args, **kwargs)
-            return out, tuple(collector.taps)
+            return out, packed(collector.taps)
 
     return collect
 

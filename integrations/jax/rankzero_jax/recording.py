@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from rankzero.plugin import Run
 from rankzero_jax.arriving import Arriving
+from rankzero_jax.outputs import forms, steps_of, unpacked
 from rankzero_jax.statistics import histogram
 from rankzero_jax.taps import Tap
 
@@ -14,39 +14,56 @@ from rankzero_jax.taps import Tap
 def record_captured(run: Run, tap: Tap, step: int) -> None:
     """Log what `capture` measured in one step, or in each of the steps of a loop inside the program."""
     for index in range(steps_of(tap)):
-        arrays = {"": tap.numbers, **tap.values}
-        run.log({"capture": Arriving(arrays, Decoding(tap.names, index))}, step=step + index)
+        run.log({"capture": Arriving((tap.numbers, tap.values), Decoding(tap.names, index))}, step=step + index)
+
+
+def record_row(run: Run, number: int, arrays: list[Any], step: int) -> None:
+    """Log outputs that are one row of `log` without a step of its own; what they are is looked up in the writer thread."""
+    run.log({"log": Arriving(arrays, Row(number))}, step=step, ranks=forms[number].row or None)
 
 
 def record_logged(run: Run, tap: Tap, step: int) -> None:
     """Log what `log` was given: at the step it was told, else at this one."""
     ranks, told = tap.about
-    run.log(dict(tap.values), step=step if told is None else told, ranks=ranks)
+    run.log({"log": Arriving(tap.values, dict)}, step=step if told is None else told, ranks=ranks)
 
 
-def steps_of(tap: Tap) -> int:
-    """How many steps a tap stands for: those of the loops inside the program."""
-    return 1 if tap.numbers is None else math.prod(tap.numbers.shape[:-1])
+class Row:
+    """From the arrays of a program's outputs to a row of what `log` was given."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __call__(self, found: list[Any]) -> dict[str, Any]:
+        """The row."""
+        return {name: value for tap in unpacked(self._number, found) for name, value in tap.values.items()}
 
 
 class Decoding:
-    """From arrays on the host to a row.
+    """From arrays on the host to a row: numbers in a vector, and histograms by name.
 
     Args:
-        names: of the vector `""`'s elements.
+        names: of the vector's elements.
         index: of the step, where the arrays hold several.
     """
+
+    __slots__ = ("_index", "names")
 
     def __init__(self, names: tuple[str, ...], index: int = 0) -> None:
         self.names = names
         self._index = index
 
-    def __call__(self, found: dict[str, Any]) -> dict[str, Any]:
-        """The numbers of the vector by name, and the histograms."""
-        vector = found[""].reshape(-1, max(1, len(self.names)))[self._index] if self.names else found[""]
-        row: dict[str, Any] = dict(zip(self.names, vector.tolist(), strict=True))
-        for name, counted in found.items():
-            made = histogram(counted.reshape(-1, counted.shape[-1])[self._index]) if name else None
+    def __call__(self, found: tuple[Any, dict[str, Any]]) -> dict[str, Any]:
+        """The row."""
+        vector, counted = found
+        row: dict[str, Any] = {}
+        if self.names:
+            numbers = vector.reshape(-1, len(self.names))[self._index]
+            row.update(zip(self.names, numbers.tolist(), strict=True))
+        for name, counts in counted.items():
+            made = histogram(counts.reshape(-1, counts.shape[-1])[self._index])
             if made is not None:
                 row[name] = made
         return row

@@ -45,6 +45,11 @@ class Numbering:
         self._first = first
         self._next: int | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether the count is not needed any more."""
+        return self._next is not None
+
     def peek(self) -> int:
         """The number that the next step has, as far as is known."""
         return max(self._run.step, self._first) if self._next is None else self._next

@@ -50,8 +50,9 @@ def measure(wanted: Wanted, gradients: Any, updates: Any, params: Any, state: An
 
 def _of_gradients(wanted: Wanted, named: dict[str, Any], values: dict[str, Any], leaves: list[tuple[str, Any]]) -> None:
     squares = [square_sum(leaf) for _, leaf in leaves]
-    named["grad/norm"] = jnp.sqrt(sum(squares, start=jnp.float32(0)))
-    named["grad/nonfinite"] = sum((_nonfinite(leaf) for _, leaf in leaves), start=jnp.float32(0))
+    total = sum(squares, start=jnp.float32(0))
+    named["grad/norm"] = jnp.sqrt(total)
+    named["grad/nonfinite"] = _nonfinite(total, [leaf for _, leaf in leaves])
     if wanted.each:
         for (name, leaf), square in zip(leaves, squares, strict=True):
             named[f"grad/norm/{name}"] = jnp.sqrt(square)
@@ -82,8 +83,15 @@ def square_sum(leaf: Any) -> Array:
     return jnp.sum(wide * wide)
 
 
-def _nonfinite(leaf: Any) -> Array:
-    return jnp.sum(~jnp.isfinite(leaf)).astype(jnp.float32)
+def _nonfinite(total: Array, leaves: list[Any]) -> Array:
+    """How many elements are NaN or infinite. On CPUs, where that takes longer than all norms, only if there can be any."""
+
+    def counted() -> Array:
+        return sum((jnp.sum(~jnp.isfinite(leaf)).astype(jnp.float32) for leaf in leaves), start=jnp.float32(0))
+
+    if jax.default_backend() != "cpu":
+        return counted()
+    return jnp.asarray(jax.lax.cond(jnp.isfinite(total), lambda: jnp.float32(0), counted))
 
 
 def count(leaf: Any) -> Array:

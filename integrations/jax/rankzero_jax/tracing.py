@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from rankzero.plugin import current_run, guarded, started_by_run, warn_once
+from rankzero_jax.arriving import Held
 from rankzero_jax.internals import is_top_level, is_traced, mode
 from rankzero_jax.runs import active, active_or_new
 from rankzero_jax.taps import Tap, call_back, collector
@@ -33,7 +34,8 @@ def log(metrics: Mapping[str, Any], step: Any = None, *, ranks: str | None = Non
     if is_top_level():
         run = active_or_new()
         if run is not None:
-            run.log(values, step=step if step is None else operator.index(step), ranks=ranks)
+            kept = {name: Held(name, value) if isinstance(value, jax.Array) else value for name, value in values.items()}
+            run.log(kept, step=step if step is None else operator.index(step), ranks=ranks)
         elif current_run() is None:
             warn_once("jax log", "log() records nothing: there is no run; call rankzero.init() first")
         return

@@ -18,7 +18,6 @@ from tests.integrations.jax.programs_text import instructions
 
 import rankzero
 import rankzero_jax
-from rankzero_jax.internals import mode
 
 KEYS = jax.random.split(jax.random.key(0), 4)
 X = jax.random.normal(KEYS[2], (32, 8))
@@ -68,8 +67,7 @@ def test_off_the_program_is_unchanged() -> None:
     assert instructions(jax.jit(step_with(captured)).lower(*given)) == plain
     program = rankzero_jax.jit(step_with(captured), every=2)
     program(*given)
-    with mode("off"):
-        assert instructions(program._compiled.lower(*given)) == plain
+    assert instructions(program._programs["off"].lower(*given)) == plain
 
 
 def test_between_samples_the_program_is_unchanged(run: rankzero.Run) -> None:
@@ -78,10 +76,8 @@ def test_between_samples_the_program_is_unchanged(run: rankzero.Run) -> None:
     given = fresh(), bare.init(fresh()), X, Y
     plain = instructions(jax.jit(step_with(bare)).lower(*given))
     program = rankzero_jax.jit(step_with(captured), every=2)
-    with mode("plain"):
-        assert instructions(program._compiled.lower(*given)) == plain
-    with mode("recorded"):
-        assert instructions(program._compiled.lower(*given)) != plain
+    assert instructions(program._programs["plain"].lower(*given)) == plain
+    assert instructions(program._programs["recorded"].lower(*given)) != plain
 
 
 @pytest.mark.parametrize("optimizer", [optax.sgd(0.05, momentum=0.9), optax.adamw(1e-2), optax.lion(1e-3)])

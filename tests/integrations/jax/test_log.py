@@ -177,7 +177,7 @@ def test_further_outputs_instead_of_callbacks(run: rankzero.Run, recorded: Recor
     x = jnp.float32(0)
     for _ in range(5):
         x = step(x)
-    text = step._compiled.lower(x).as_text()
+    text = step._programs["plain"].lower(x).as_text()
     finished(run)
     assert float(x) == 5.0
     assert "callback" not in text

@@ -45,7 +45,12 @@ def mixed(data: Any) -> Mixed | None:
             "log type", f"log() takes a dict of names to values, not a {type(data).__name__}; the call was ignored"
         )
         return None
-    return Mixed({key: value if type(value) in PLAIN else _snapshot(value) for key, value in data.items()})
+    return Mixed({key: value if _is_safe(type(value)) else _snapshot(value) for key, value in data.items()})
+
+
+def _is_safe(kind: type) -> bool:
+    """Whether it is a plain number or a value that comes later, of which nothing is kept but itself."""
+    return kind in PLAIN or (hasattr(kind, "ready") and hasattr(kind, "value"))
 
 
 @guarded("taking a logged value")

@@ -9,7 +9,8 @@ from typing import Any
 
 import jax
 
-from rankzero_jax.internals import is_top_level, mode
+from rankzero_jax.internals import is_top_level
+from rankzero_jax.outputs import unpacked
 from rankzero_jax.programs import of_first_device, tapped, with_taps
 from rankzero_jax.taps import collector
 from rankzero_jax.zero_change.arguments import arguments
@@ -66,35 +67,39 @@ class Jitted:
     ) -> None:
         functools.update_wrapper(self, fun, updated=())
         self._original = transform(fun, **options)
-        self._tapped = transform(_tapped_once(fun), **with_taps(options, mapped=mapped))
+        more = with_taps(options, mapped=mapped)
+        self._tapped = transform(_tapped_once(fun, None), **more)
+        self._spared = transform(_tapped_once(fun, "plain"), **more)
         self._loop = loop
         self._mapped = mapped
         self._trains = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
-        if is_top_level():
-            arguments.given = args, kwargs
-            try:
-                if self._trains and self._loop.spares:
-                    with mode("plain"):
-                        out, taps = self._tapped(*args, **kwargs)
-                else:
-                    out, taps = self._tapped(*args, **kwargs)
-            finally:
-                arguments.given = None
-            if taps:
-                self._trains = True
-                self._loop.arrived(jax.tree.map(of_first_device, taps) if self._mapped else taps)
-            return out
+        if not is_top_level():
+            return self._inside(*args, **kwargs)
+        arguments.given = args, kwargs
+        try:
+            out, outputs = (self._spared if self._trains and self._loop.spares else self._tapped)(*args, **kwargs)
+        finally:
+            arguments.given = None
+        if outputs:
+            self._trains = True
+            self._loop.arrived(jax.tree.map(of_first_device, outputs) if self._mapped else outputs)
+        return out
+
+    def _inside(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it while another function is being traced: what was seen in it was seen in that one."""
         here = None if self._mapped else collector()
         if here is None:
             return self._original(*args, **kwargs)
-        out, taps = self._tapped(*args, **kwargs)
-        here.taps.extend(tap for tap in taps if tap.kind != "loss")
-        for tap in taps:
-            if tap.kind == "loss":
-                here.loss = tap.numbers[0]
+        out, outputs = self._tapped(*args, **kwargs)
+        for number, arrays in outputs.items():
+            for tap in unpacked(number, arrays):
+                if tap.kind == "loss":
+                    here.loss = tap.numbers[0]
+                else:
+                    here.taps.append(tap)
         return out
 
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
@@ -118,19 +123,20 @@ class Jitted:
         """Forget the compiled programs."""
         self._original.clear_cache()
         self._tapped.clear_cache()
+        self._spared.clear_cache()
 
     def _cache_size(self) -> int:
         """How many programs there are."""
         return int(self._tapped._cache_size())  # noqa: SLF001 - what it stands for
 
 
-def _tapped_once(fun: Callable[..., Any]) -> Callable[..., Any]:
+def _tapped_once(fun: Callable[..., Any], about: str | None) -> Callable[..., Any]:
     """The tapped form of a function: the same one every time, for JAX finds compiled programs by the function."""
-    whole = summed_up(fun)
     if not isinstance(fun, FunctionType):
-        return tapped(whole)
-    known = fun.__dict__.get(_TAPPED)
+        return tapped(summed_up(fun), about)
+    name = f"{_TAPPED}_{about}"
+    known = fun.__dict__.get(name)
     if known is None or known.__wrapped__.__wrapped__ is not fun:
-        known = tapped(whole)
-        setattr(fun, _TAPPED, known)
-    return known
+        known = tapped(summed_up(fun), about)
+        setattr(fun, name, known)
+    return known  # type: ignore[no-any-return]

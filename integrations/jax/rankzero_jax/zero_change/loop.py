@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import monotonic
 from typing import Any
 
 import jax
 
-from rankzero.plugin import Run, claim, guarded, report
-from rankzero_jax.arriving import Arriving
+from rankzero.plugin import Run, claim, current_run, guarded, report
 from rankzero_jax.checkpoints import checkpoints
-from rankzero_jax.compiles import compiles
 from rankzero_jax.memory import Memory
 from rankzero_jax.models import describe
-from rankzero_jax.recording import Decoding, steps_of
+from rankzero_jax.outputs import Outputs, forms, unpacked
 from rankzero_jax.runs import NAME, Numbering, of_the_loop
-from rankzero_jax.taps import Tap
 from rankzero_jax.zero_change.optimizers import Optimizers
+from rankzero_jax.zero_change.steps import QUANTITIES, Steps
 
 PRECEDENCE = 0
-QUANTITIES = ("loss", "grad/norm", "optim/lr", "time/step")
 CLAIMS = 16
 """Steps between two looks at who claims what."""
 
@@ -40,24 +37,20 @@ class Loop:
         self.spares = False
         self.loss: Any = None
         self._optimizers = optimizers
+        self._known: Run | None = None
         self._run: Run | None = None
-        self._numbering: Numbering | None = None
+        self._steps: Steps | None = None
         self._memory = Memory()
-        self._steps = 0
-        self._seldom = False
-        self._ours: frozenset[str] = frozenset()
-        self._mark = 0.0
-        self._unreported = set(QUANTITIES)
+        self._done = 0
+        self._look = 0
+        self._every = 0
 
     def met(self, run: Run, params: Any) -> None:
         """An optimizer step is being traced: make sure that the run knows what is trained."""
-        if run is self._run:
+        if run is self._known:
             return
-        self._run = run
-        self._numbering = Numbering(run, first=1)
-        self._steps, self._mark, self._ours = 0, 0.0, frozenset()
+        self._known = run
         self.spares = False
-        self._seldom = run.settings.gradients != "norm" or jax.default_backend() == "cpu"
         if claim("model", NAME, PRECEDENCE):
             facts = describe(params, params)
             del facts["class"]
@@ -66,75 +59,35 @@ class Loop:
         report("time/input", "off", NAME, "JAX has no data loader of its own to be seen waiting")
 
     @guarded("recording a training step")
-    def arrived(self, taps: tuple[Tap, ...]) -> None:
-        """A compiled function has handed these out."""
-        for tap in taps:
-            if tap.kind == "loss":
-                self.loss = tap.numbers
-        for tap in taps:
-            if tap.kind == "step":
-                self._stepped(tap)
+    def arrived(self, outputs: Outputs) -> None:
+        """A compiled function has handed these out; they are put down, and that is all that is done in the thread that trains."""
+        now = monotonic()
+        for number, arrays in outputs.items():
+            length = forms[number].steps
+            if length and (self._done >= self._look or current_run() is not self._run):
+                self._look_around(number, arrays)
+            self._done += length
+            if self._steps is not None:
+                loss, self.loss = self.loss, None
+                self._steps.put.append((now, number, arrays, loss, checkpoints.elsewhere))
+            elif not length:
+                self.loss = arrays[0]  # of a function that differentiates, before there is a run
+            if length:
+                self.spares = self._every > 0 and self._done % self._every >= length
 
-    def _stepped(self, tap: Tap) -> None:
+    def _look_around(self, number: int, arrays: list[Any]) -> None:
+        """See whose the loop is: every few steps, and where a run begins."""
+        self._look = self._done + CLAIMS
         run = of_the_loop()
         if run is None:
+            self._run = self._steps = None
             return
-        if run is not self._run or self._numbering is None:
-            self._run, self._numbering, self._mark = run, Numbering(run, first=1), 0.0
-        if self._steps % CLAIMS == 0 or not self._ours:
-            self._ours = frozenset(quantity for quantity in QUANTITIES if claim(quantity, NAME, PRECEDENCE))
-        length = steps_of(tap)
-        step = self._numbering.take(tap.step, length)
-        self._steps += length
-        if self._seldom or run.settings.log_every:
-            self.spares = self._steps % (run.settings.log_every or SELDOM) >= length
-        loss, self.loss = self.loss, None
-        decoding = _Ours(tap.names, self._ours)
-        for index in range(length):
-            arrays = {"": tap.numbers, **tap.values}
-            if loss is not None and length == 1:
-                arrays[_LOSS] = loss
-            run.log({"step": Arriving(arrays, decoding.of(index))}, step=step + index)
-        self._time(run, step + length - 1, length)
-        if self._unreported:
-            self._report({*tap.names, *({"loss"} if loss is not None else ())})
-
-    def _time(self, run: Run, step: int, length: int) -> None:
-        """Record this process's own row: where its time went."""
-        now, row = perf_counter(), {}
-        elsewhere, checkpoints.elsewhere = checkpoints.elsewhere, 0.0
-        if self._mark and "time/step" in self._ours:
-            row["time/step"] = max(0.0, now - self._mark - elsewhere) / length
-            self._report({"time/step"})
-        self._mark = now
-        compiles.put(row)
-        self._memory.put(row)
-        if row:
-            run.log(row, step=step, ranks="all")
-
-    def _report(self, names: set[str]) -> None:
-        for quantity in self._unreported & names & self._ours:
-            self._unreported.discard(quantity)
-            report(quantity, "recorded", NAME)
-
-
-_LOSS = "loss"
-
-
-class _Ours(Decoding):
-    """From a step's arrays to its row, without what others record."""
-
-    def __init__(self, names: tuple[str, ...], ours: frozenset[str], index: int = 0) -> None:
-        super().__init__(names, index)
-        self._theirs = frozenset(QUANTITIES) - ours
-
-    def of(self, index: int) -> _Ours:
-        """The same for another step of a loop."""
-        return _Ours(self.names, frozenset(QUANTITIES) - self._theirs, index)
-
-    def __call__(self, found: dict[str, Any]) -> dict[str, Any]:
-        loss = found.pop(_LOSS, None)
-        row = super().__call__(found)
-        if loss is not None:
-            row.setdefault(_LOSS, float(loss.reshape(-1)[0]))
-        return {name: value for name, value in row.items() if name not in self._theirs}
+        if run is not self._run:
+            length = forms[number].steps
+            counted = next((tap.step for tap in unpacked(number, arrays) if tap.step is not None), None)
+            self._run, self._done, self._look = run, 0, CLAIMS
+            self._steps = Steps(run, Numbering(run, first=1).take(counted, length), self._memory)
+            seldom = run.settings.gradients != "norm" or jax.default_backend() == "cpu"
+            self._every = run.settings.log_every or (SELDOM if seldom else 0)
+        if self._steps is not None:
+            self._steps.ours = frozenset(name for name in QUANTITIES if claim(name, NAME, PRECEDENCE))

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from rankzero.plugin import guarded, replace, report
 from rankzero_jax.internals import is_top_level, mode
+from rankzero_jax.outputs import packed
 from rankzero_jax.runs import NAME, of_the_loop
 from rankzero_jax.statistics import Wanted, measure
 from rankzero_jax.taps import collector
@@ -94,6 +95,8 @@ class Updates:
         measuring = measure if there is not None else jax.jit(measure, static_argnums=0)
         tap = measuring(wanted, gradients, None, params if wanted.parameters else None, state)
         tap.kind = "step"
+        if mode.value == "plain":
+            tap.step = None  # not the first step: those after it are counted on the host
         more = {"optim/lr": rates[0]} if rates else {}
         if there is not None and there.loss is not None:
             more["loss"], there.loss = there.loss, None
@@ -105,7 +108,7 @@ class Updates:
         if there is not None:
             there.taps.append(tap)
         else:
-            self._loop.arrived((tap,))
+            self._loop.arrived(packed([tap]))
 
     def _around_rate(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For `optax.scale_by_learning_rate`, through which every optimizer's learning rate goes."""
