@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rankzero_jax.identity import run_of
 from rankzero_jax.integration import JAX, integration, listen
 from rankzero_jax.metric_writer import MetricWriter
 from rankzero_jax.programs import jit
@@ -12,7 +13,7 @@ from rankzero_jax.tracing import log
 if TYPE_CHECKING:
     from rankzero_jax.capturing import capture, record
 
-__all__ = ["JAX", "MetricWriter", "capture", "integration", "jit", "listen", "log", "record"]
+__all__ = ["JAX", "MetricWriter", "capture", "integration", "jit", "listen", "log", "record", "run_of"]
 
 
 def __getattr__(name: str) -> Any:

@@ -46,7 +46,7 @@ class Held:
 
     __slots__ = ("_array", "_name")
 
-    def __init__(self, name: str, array: jax.Array) -> None:
+    def __init__(self, name: str, array: Any) -> None:
         self._name = name
         self._array = array
         if far() and not array.is_deleted():
@@ -54,7 +54,7 @@ class Held:
 
     def ready(self) -> bool:
         """Whether `value()` returns without waiting."""
-        return self._array.is_deleted() or self._array.is_ready()
+        return bool(self._array.is_deleted() or self._array.is_ready())
 
     def value(self) -> Any:
         """The array as numpy's; nothing, and a warning, where there is none any more or none in this process."""
@@ -71,7 +71,7 @@ class Held:
 
 def are_ready(arrays: list[Any]) -> bool:
     """Whether all of them have been computed."""
-    return all(array.is_ready() for array in arrays if isinstance(array, jax.Array))
+    return all(array.is_ready() for array in arrays if hasattr(array, "is_ready"))
 
 
 def on_host(array: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
+import jax.custom_batching
 from jax._src import core
 
 mode = jax.make_user_context(default_value=None)
@@ -32,6 +34,19 @@ def axis_names() -> tuple[Any, ...]:
 def is_initialized() -> bool:
     """Whether `jax.distributed.initialize` was called; asks nothing that would start a backend."""
     return bool(jax.distributed.is_initialized())
+
+
+@functools.cache
+def keeps_effects() -> bool:
+    """Whether a callback in a `custom_vmap` is part of the program; early releases of JAX leave it out."""
+
+    @jax.custom_batching.custom_vmap
+    def emit(x: Any) -> Any:
+        jax.debug.callback(lambda _: None, x)
+        return x
+
+    emit.def_vmap(lambda _, parted, x: (x, parted[0]))
+    return bool(jax.make_jaxpr(emit)(1.0).effects)
 
 
 def is_traced(value: Any) -> bool:

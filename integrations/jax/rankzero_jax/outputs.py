@@ -26,7 +26,7 @@ class Form(NamedTuple):
     structure: Any
     steps: int
     shapes: tuple[tuple[int, ...], ...]
-    row: str | None | bool
+    row: str | bool | None
 
 
 forms: list[Form] = []

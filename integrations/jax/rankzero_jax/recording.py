@@ -19,7 +19,8 @@ def record_captured(run: Run, tap: Tap, step: int) -> None:
 
 def record_row(run: Run, number: int, arrays: list[Any], step: int) -> None:
     """Log outputs that are one row of `log` without a step of its own; what they are is looked up in the writer thread."""
-    run.log({"log": Arriving(arrays, Row(number))}, step=step, ranks=forms[number].row or None)
+    ranks = forms[number].row
+    run.log({"log": Arriving(arrays, Row(number))}, step=step, ranks=ranks if isinstance(ranks, str) else None)
 
 
 def record_logged(run: Run, tap: Tap, step: int) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rankzero.plugin import Run, current_run, training_run
+from rankzero.plugin import Run, current_run, read_settings, training_run
+from rankzero_jax.identity import identity
 
 NAME = "jax"
 
@@ -19,14 +20,22 @@ def active() -> Run | None:
 
 def active_or_new() -> Run | None:
     """As `active`; below `rankzero run` a new one if need be."""
-    run = current_run() or training_run(NAME)
+    run = current_run() or _training_run()
     return None if run is None or run.disabled else run
 
 
 def of_the_loop() -> Run | None:
     """The run that a loop which never asked for one is recorded to; None while another integration drives the loop."""
-    run = training_run(NAME)
+    run = _training_run()
     return None if run is None or run.disabled else run
+
+
+def _training_run() -> Run | None:
+    """A run that is made now goes on with that of the checkpoint that was read before, if the user has named none."""
+    continued = identity.restored
+    if continued and (current_run() is not None or read_settings().run_id):
+        continued = ""
+    return training_run(NAME, run_id=continued)
 
 
 class Numbering:

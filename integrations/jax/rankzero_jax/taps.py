@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from jax import Array
 
-from rankzero_jax.internals import axis_names, current_trace
+from rankzero_jax.internals import axis_names, current_trace, keeps_effects
 
 Deliver = Callable[["Tap"], None]
 
@@ -91,7 +91,37 @@ def collecting() -> Iterator[Collector]:
 
 
 def call_back(tap: Tap, deliver: Deliver, *, ordered: bool = False) -> None:
-    """Have the program call `deliver(tap)` on the host: once, however many devices it runs on."""
+    """Have the program call `deliver(tap)` on the host: once, however many devices it runs on and lanes of a vmap there are."""
+    if ordered or not keeps_effects():
+        _emit(tap, deliver, ordered=ordered)
+        return
+
+    @jax.custom_batching.custom_vmap
+    def emit(tap: Tap) -> Array:
+        _emit(tap, deliver)
+        return jax.numpy.zeros(())
+
+    @emit.def_vmap
+    def emit_lanes(size: int, parted: Any, tap: Tap) -> tuple[Array, bool]:
+        (parted,) = parted if isinstance(parted, list | tuple) else (parted,)
+        if parted.step is True:
+            lanes = jax.tree.map(lambda leaf, apart: leaf if apart else jax.numpy.stack([leaf] * size), tap, parted)
+            call_back(lanes, lambda lanes: _each(lanes, size, deliver))
+        else:
+            here = collector()
+            here.taps.append(tap) if here is not None and tap.step is None else call_back(tap, deliver)
+        return jax.numpy.zeros(()), False
+
+    emit(jax.lax.stop_gradient(tap))
+
+
+def _each(lanes: Tap, size: int, deliver: Deliver) -> None:
+    """Lanes that are steps of their own."""
+    for lane in range(size):
+        deliver(jax.tree.map(lambda leaf, lane=lane: leaf[lane], lanes))
+
+
+def _emit(tap: Tap, deliver: Deliver, *, ordered: bool = False) -> None:
 
     def emit(tap: Tap) -> None:
         if ordered:

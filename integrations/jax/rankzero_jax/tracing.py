@@ -34,7 +34,9 @@ def log(metrics: Mapping[str, Any], step: Any = None, *, ranks: str | None = Non
     if is_top_level():
         run = active_or_new()
         if run is not None:
-            kept = {name: Held(name, value) if isinstance(value, jax.Array) else value for name, value in values.items()}
+            kept = {
+                name: Held(name, value) if isinstance(value, jax.Array) else value for name, value in values.items()
+            }
             run.log(kept, step=step if step is None else operator.index(step), ranks=ranks)
         elif current_run() is None:
             warn_once("jax log", "log() records nothing: there is no run; call rankzero.init() first")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -54,6 +55,53 @@ def test_checkpoints_and_recompilations(recorded: Recorded, tmp_path: Path) -> N
     assert found["time/checkpoint"]
     assert len(found["loss"]) == 6
     assert max(found["compile/again"].values()) >= 1
+
+
+RESUMED = """
+import jax, jax.numpy as jnp, optax, orbax.checkpoint as ocp, pathlib, sys
+tx = optax.adam(0.1)
+w = jnp.ones(4); s = tx.init(w)
+@jax.jit
+def step(w, s):
+    l, g = jax.value_and_grad(lambda w: (w ** 2).mean())(w)
+    u, s = tx.update(g, s, w)
+    return optax.apply_updates(w, u), s
+with ocp.CheckpointManager(pathlib.Path("kept").absolute()) as manager:
+    last = manager.latest_step()
+    if last is not None:
+        kept = manager.restore(last, args=ocp.args.StandardRestore({"w": w, "s": s}))
+        w, s = kept["w"], kept["s"]
+    for i in range(0 if last is None else last + 1, int(sys.argv[1])):
+        w, s = step(w, s)
+        if i % 3 == 2:
+            manager.save(i, args=ocp.args.StandardSave({"w": w, "s": s}), custom_metadata={"mine": 1})
+    manager.wait_until_finished()
+    print("kept", manager.metadata(manager.latest_step()).custom_metadata["mine"])
+"""
+BY_HAND = """
+import pathlib, rankzero, rankzero_jax
+run = rankzero.init(id=rankzero_jax.run_of(pathlib.Path("kept").absolute()))
+run.log({"accuracy": 0.5})
+"""
+
+
+@pytest.mark.slow
+def test_resumed_from_a_checkpoint(recorded: Recorded, tmp_path: Path) -> None:
+    """What is restored by a CheckpointManager goes on in the run that saved it, at its steps; by hand the id can be asked for."""
+    pytest.importorskip("orbax.checkpoint", reason="Orbax is not installed: pip install 'rankzero[jax]'")
+    script, by_hand = tmp_path / "train.py", tmp_path / "by_hand.py"
+    script.write_text(RESUMED)
+    by_hand.write_text(BY_HAND)
+    for steps in (5, 8):
+        assert "kept 1" in recorded.run(RANKZERO, "run", sys.executable, str(script), str(steps))
+    recorded.run(sys.executable, str(by_hand))
+    (run,) = recorded.listed()
+    assert run["attempts"] == 3
+    found = json.loads(
+        subprocess.check_output([RANKZERO, "history", "latest", "loss", "--json", "--dir", str(recorded.root)])
+    )["loss"]
+    assert found["step"] == list(range(1, 9))
+    assert found["attempt"] == [1, 1, 1, 2, 2, 2, 2, 2]
 
 
 def test_metric_writer(run: rankzero.Run, recorded: Recorded) -> None:

@@ -139,4 +139,4 @@ def _tapped_once(fun: Callable[..., Any], about: str | None) -> Callable[..., An
     if known is None or known.__wrapped__.__wrapped__ is not fun:
         known = tapped(summed_up(fun), about)
         setattr(fun, name, known)
-    return known  # type: ignore[no-any-return]
+    return known

@@ -66,7 +66,8 @@ class Steps:
         for tap in taps:
             if tap.kind == "loss":
                 self._loss = tap.numbers
-            elif tap.kind == "step":
+        for tap in taps:
+            if tap.kind == "step":
                 loss, self._loss = self._loss, None
                 self._report({*tap.names, *(() if loss is None else ("loss",))})
                 length = steps_of(tap)

@@ -1,0 +1,68 @@
+"""Which run a checkpoint belongs to: told in the metadata that Orbax keeps with each, for whoever goes on from it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rankzero.plugin import Run, guard, guarded
+
+KEY = "rankzero"
+_FILE = "_CHECKPOINT_METADATA"
+_PLACE = "custom_metadata"
+
+
+class Identity:
+    """Attributes: `restored`, the run whose checkpoint this process has read last; empty if it told none."""
+
+    def __init__(self) -> None:
+        self.restored = ""
+
+    def put(self, save: Callable[..., Any], run: Run, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The keyword arguments for Orbax's `save`, with the run's id among the user's own metadata."""
+        with guard("naming the run in a checkpoint"):
+            told = inspect.signature(save).bind_partial(None, *args, **kwargs).arguments
+            if _PLACE in kwargs or (_PLACE in inspect.signature(save).parameters and _PLACE not in told):
+                return {**kwargs, _PLACE: {**(kwargs.get(_PLACE) or {}), KEY: {"run": run.id}}}
+        return kwargs
+
+    @guarded("reading whose checkpoint it is")
+    def read(self, folder: Any) -> None:
+        """Take note of the run that wrote the checkpoint in a folder."""
+        told = run_of(folder)
+        if told:
+            self.restored = told
+
+
+def run_of(folder: Any) -> str:
+    """The id of the run that wrote a checkpoint, for `rankzero.init(id=...)`: the run goes on as its next attempt.
+
+    Args:
+        folder: of the checkpoint, or one of a `CheckpointManager`, which holds a folder for each step: then the newest counts.
+
+    Returns:
+        The id; empty if there is no checkpoint, or no run wrote it.
+    """
+    place = Path(folder) if isinstance(folder, str) else folder
+    if not place.exists():
+        return ""
+    files = [place / _FILE, *(step / _FILE for step in place.iterdir())]
+    found = [file for file in files if file.exists()]
+    if not found:
+        return ""
+    newest = max(found, key=_written)
+    told = (json.loads(newest.read_text()) or {}).get(_PLACE) or {}
+    return str((told.get(KEY) or {}).get("run") or "")
+
+
+def _written(file: Any) -> float:
+    """When; Orbax's own paths and those of the standard library call it differently."""
+    told = file.stat()
+    return float(getattr(told, "mtime", None) or told.st_mtime)
+
+
+identity = Identity()
+"""Of this process."""
