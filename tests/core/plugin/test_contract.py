@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import collections
+import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,3 +67,30 @@ def test_after_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plugin.after_import("awaited_by_a_test", lambda module: seen.append(module.value + 2))
     assert seen == [1, 2, 3]
     del sys.modules[awaited_by_a_test.__name__]
+
+
+def test_the_writer_asks_for_rows(tmp_path: Path) -> None:
+    """Rows of a source keep the time and step they came with, also at the end, and leave the user's own numbers alone."""
+    run = rankzero.init(settings={"console": False, "code": False})
+    rows: collections.deque[tuple[float, int, str | None, dict[str, Any]]] = collections.deque()
+    plugin.feed(run, lambda: [rows.popleft() for _ in range(len(rows))])
+    began = time.monotonic()
+    rows.extend((began + step, step, None, {"fed": float(step), "text": "late"}) for step in (7, 8))
+    run.log({"mine": 1.0})
+    run.flush()
+    run.log({"mine": 2.0})
+    rows.append((began + 9, 9, "all", {"local": 0.5}))
+    journal = next((run.dir / "journal").glob("*.jsonl"))
+    run.finish()
+    entries = [json.loads(line) for line in journal.read_text().splitlines()]
+    keys = {
+        entry["id"]: entry["keys"] for entry in entries if isinstance(entry, dict) and entry.get("kind") == "columns"
+    }
+    found = [
+        (*keys[entry[0]], entry[1], entry[3])
+        for entry in entries
+        if isinstance(entry, list) and entry[0] in keys and not keys[entry[0]][0].startswith("system")
+    ]
+    assert sorted(found) == [("fed", 7, 7.0), ("fed", 8, 8.0), ("local", 9, 0.5), ("mine", 0, 1.0), ("mine", 1, 2.0)]
+    times = [entry[2] for entry in entries if isinstance(entry, list) and keys.get(entry[0]) == ["fed"]]
+    assert times[1] - times[0] == pytest.approx(1e6, abs=2)
