@@ -23,7 +23,7 @@ def break_runs(packages: tuple[str, ...]) -> None:
 
         return call
 
-    for name in ("log", "event", "phase"):
+    for name in ("log", "event", "phase", "feed"):
         replace(Run, name, around)
 
 

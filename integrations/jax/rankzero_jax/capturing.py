@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -12,12 +13,14 @@ import optax
 from rankzero import RankZeroError
 from rankzero.plugin import claim, guarded, report, warn_once
 from rankzero_jax.arriving import Arriving
-from rankzero_jax.internals import mode
+from rankzero_jax.internals import is_top_level, mode
 from rankzero_jax.programs import calls
 from rankzero_jax.recording import Decoding
-from rankzero_jax.runs import active
+from rankzero_jax.runs import active, suffix_in
 from rankzero_jax.statistics import Wanted, histogram, measure
 from rankzero_jax.taps import Tap, call_back, collector
+
+_numbers = itertools.count(1)
 
 PRECEDENCE = 100
 """What the user asked for by hand stands before what any integration would record."""
@@ -56,9 +59,11 @@ def capture(
     if carry:
         return _carrying(wrapped, wanted, every)
 
+    number = next(_numbers) if is_top_level() else 0
+
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         changes, state_after = wrapped.update(updates, state, params, **extra)
-        _emit(wanted, updates, changes if inner is not None else None, params, state_after)
+        _emit(wanted, (updates, changes if inner is not None else None, params, state_after), number)
         return changes, state_after
 
     return optax.GradientTransformationExtraArgs(wrapped.init, update)
@@ -157,12 +162,13 @@ def _is_carried(node: Any) -> bool:
     return isinstance(node, Carried)
 
 
-def _emit(wanted: Wanted, gradients: Any, changes: Any, params: Any, state: Any) -> None:
+def _emit(wanted: Wanted, given: tuple[Any, ...], number: int) -> None:
     """Send a sample on its way, if this is a program that records."""
+    _say(mode.value)
     if mode.value != "recorded":
-        _say(mode.value)
         return
-    tap = measure(wanted, gradients, changes, params, state)
+    tap = measure(wanted, *given)
+    tap.about = (number,)
     here = collector()
     if here is not None:
         here.taps.append(tap)
@@ -172,7 +178,7 @@ def _emit(wanted: Wanted, gradients: Any, changes: Any, params: Any, state: Any)
 
 def _say(about: str | None) -> None:
     """Tell the capture report, and whoever waits for a sample in vain."""
-    if about == "plain":
+    if about in {"plain", "recorded"}:
         claim("grad/norm", "jax.capture", PRECEDENCE)
         report("grad/norm", "recorded", "jax.capture")
     elif about is None and active() is not None:
@@ -188,6 +194,8 @@ def _deliver(tap: Tap) -> None:
         row: dict[str, Any] = dict(zip(tap.names, np.asarray(tap.numbers).tolist(), strict=True))
         made = {name: histogram(np.asarray(counted)) for name, counted in tap.values.items()}
         row.update({name: found for name, found in made.items() if found is not None})
+        behind = suffix_in(run, tap.about[0])
+        row = {f"{name}{behind}": value for name, value in row.items()}
         run.log(row, step=calls.step if tap.step is None else int(tap.step) - 1)
 
 

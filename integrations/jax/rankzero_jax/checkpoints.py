@@ -9,7 +9,7 @@ from time import perf_counter
 from types import ModuleType
 from typing import Any
 
-from rankzero.plugin import after_import, guard, guarded, replace, report
+from rankzero.plugin import after_import, guard, guarded, log_aside, replace, report
 from rankzero_jax.identity import identity
 from rankzero_jax.runs import NAME, active
 
@@ -25,9 +25,11 @@ class Checkpoints:
 
     Attributes:
         elsewhere: seconds so far, to be left out of steps' times.
+        step: the number of the step last taken, where somebody counts them.
     """
 
     def __init__(self) -> None:
+        self.step: Callable[[], int | None] = lambda: None
         self.elsewhere = 0.0
         self._inside = False
 
@@ -73,9 +75,11 @@ class Checkpoints:
             identity.read(_folder(saver, args, kwargs))
         if run is None:
             return
-        run.log({"time/checkpoint": seconds}, commit=False, ranks="all")
-        report("time/checkpoint", "recorded", NAME)
         if method == "save":
+            row = {"time/checkpoint": seconds}
+            step = self.step()
+            run.log(row, commit=False, ranks="all") if step is None else log_aside(run, row, step, ranks="all")
+            report("time/checkpoint", "recorded", NAME)
             run.event("checkpoint", str(_folder(saver, args, kwargs)), seconds=seconds)
 
 

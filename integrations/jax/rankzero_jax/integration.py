@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rankzero.plugin import Integration, Run, report
+from rankzero.plugin import Integration, Run, current_run, read_settings, report
 from rankzero_jax.checkpoints import checkpoints
 from rankzero_jax.compiles import compiles
 from rankzero_jax.models import describe, parameters_of
@@ -43,8 +43,10 @@ class JAX(Integration):
 
 def listen() -> None:
     """Record from now on what this process compiles and the checkpoints that Orbax writes; `rankzero run` does so by itself."""
-    compiles.listen()
-    checkpoints.listen()
+    run = current_run()
+    if read_settings().mode != "disabled" and not (run is not None and run.disabled):
+        compiles.listen()
+        checkpoints.listen()
 
 
 integration = JAX()

@@ -18,15 +18,20 @@ class Form(NamedTuple):
 
     Attributes:
         structure: of the taps that the arrays are part of.
-        steps: of an optimizer, that a call of the program takes.
+        trainings: the number of each training that a call of the program takes steps of, and how many.
         shapes: of the arrays.
         row: who records them, as `log`'s `ranks`, where they are one row of `log` without a step of its own; else False.
     """
 
     structure: Any
-    steps: int
+    trainings: tuple[tuple[int, int], ...]
     shapes: tuple[tuple[int, ...], ...]
     row: str | bool | None
+
+    @property
+    def steps(self) -> int:
+        """How many steps a call of the program takes, of the first of its trainings."""
+        return self.trainings[0][1] if self.trainings else 0
 
 
 forms: list[Form] = []
@@ -40,11 +45,14 @@ def packed(taps: list[Tap]) -> Outputs:
     if not taps:
         return {}
     leaves, structure = jax.tree.flatten(taps)
-    steps = sum(steps_of(tap) for tap in taps if tap.kind == "step")
+    trainings: dict[int, int] = {}
+    for tap in taps:
+        if tap.kind == "step":
+            trainings[tap.about[0]] = trainings.get(tap.about[0], 0) + steps_of(tap)
     ranks = {tap.about if tap.kind == "log" else None for tap in taps}
     (about,) = ranks if len(ranks) == 1 else (None,)
     row = about[0] if about is not None and about[1] is None else False
-    form = Form(structure, steps, tuple(jax.numpy.shape(leaf) for leaf in leaves), row)
+    form = Form(structure, tuple(trainings.items()), tuple(jax.numpy.shape(leaf) for leaf in leaves), row)
     number = _numbers.get(form)
     if number is None:
         number = _numbers[form] = len(forms)

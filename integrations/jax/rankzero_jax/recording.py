@@ -7,14 +7,17 @@ from typing import Any
 from rankzero.plugin import Run
 from rankzero_jax.arriving import Arriving
 from rankzero_jax.outputs import forms, steps_of, unpacked
+from rankzero_jax.runs import suffix_in
 from rankzero_jax.statistics import histogram
 from rankzero_jax.taps import Tap
 
 
 def record_captured(run: Run, tap: Tap, step: int) -> None:
     """Log what `capture` measured in one step, or in each of the steps of a loop inside the program."""
+    behind = suffix_in(run, tap.about[0])
     for index in range(steps_of(tap)):
-        run.log({"capture": Arriving((tap.numbers, tap.values), Decoding(tap.names, index))}, step=step + index)
+        decode = Decoding(tap.names, index, behind)
+        run.log({"capture": Arriving((tap.numbers, tap.values), decode)}, step=step + index)
 
 
 def record_row(run: Run, number: int, arrays: list[Any], step: int) -> None:
@@ -48,13 +51,15 @@ class Decoding:
     Args:
         names: of the vector's elements.
         index: of the step, where the arrays hold several.
+        behind: what stands behind the names in the row.
     """
 
-    __slots__ = ("_index", "names")
+    __slots__ = ("_behind", "_index", "names")
 
-    def __init__(self, names: tuple[str, ...], index: int = 0) -> None:
+    def __init__(self, names: tuple[str, ...], index: int = 0, behind: str = "") -> None:
         self.names = names
         self._index = index
+        self._behind = behind
 
     def __call__(self, found: tuple[Any, dict[str, Any]]) -> dict[str, Any]:
         """The row."""
@@ -67,4 +72,4 @@ class Decoding:
             made = histogram(counts.reshape(-1, counts.shape[-1])[self._index])
             if made is not None:
                 row[name] = made
-        return row
+        return {f"{name}{self._behind}": value for name, value in row.items()} if self._behind else row

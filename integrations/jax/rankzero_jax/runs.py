@@ -38,6 +38,29 @@ def _training_run() -> Run | None:
     return training_run(NAME, run_id=continued)
 
 
+def suffix(ordinal: int) -> str:
+    """What stands behind the keys of a run's second, third, ... training."""
+    return f"@{ordinal}" if ordinal > 1 else ""
+
+
+class _Met:
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self.numbers: list[int] = []
+
+
+_met = _Met()
+
+
+def suffix_in(run: Run, number: int) -> str:
+    """What stands behind the keys of a thing of which a run may have several, known by its number."""
+    if run is not _met.run:
+        _met.run, _met.numbers = run, []
+    if number not in _met.numbers:
+        _met.numbers.append(number)
+    return suffix(_met.numbers.index(number) + 1)
+
+
 class Numbering:
     """The numbers of a run's steps.
 

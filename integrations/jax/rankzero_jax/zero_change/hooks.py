@@ -15,17 +15,20 @@ from rankzero_jax.zero_change.loop import Loop
 from rankzero_jax.zero_change.losses import around_grad, around_value_and_grad
 from rankzero_jax.zero_change.optimizers import Optimizers
 from rankzero_jax.zero_change.scans import around_scan
+from rankzero_jax.zero_change.trainings import Trainings
 from rankzero_jax.zero_change.updates import Updates
 
 
 def activate() -> Loop:
     """Listen to everything a training step does that can be heard without changing what it computes."""
-    optimizers = Optimizers()
+    trainings = Trainings()
+    optimizers = Optimizers(trainings)
     loop = Loop(optimizers)
-    updates = Updates(loop)
+    updates = Updates(loop, trainings)
     compiles.listen()
     checkpoints.listen()
     calls.others = loop.arrived
+    checkpoints.step = loop.step
     replace(jax, "jit", around_jit(loop))
     replace(jax, "pmap", around_pmap(loop))
     replace(jax, "value_and_grad", around_value_and_grad(loop))

@@ -12,7 +12,7 @@ from rankzero_jax.checkpoints import checkpoints
 from rankzero_jax.memory import Memory
 from rankzero_jax.models import describe
 from rankzero_jax.outputs import Outputs, forms, unpacked
-from rankzero_jax.runs import NAME, Numbering, of_the_loop
+from rankzero_jax.runs import NAME, Numbering, of_the_loop, suffix
 from rankzero_jax.zero_change.optimizers import Optimizers
 from rankzero_jax.zero_change.steps import QUANTITIES, Steps
 
@@ -38,25 +38,33 @@ class Loop:
         self.loss: Any = None
         self._optimizers = optimizers
         self._known: Run | None = None
+        self._trainings: list[int] = []
         self._run: Run | None = None
         self._steps: Steps | None = None
         self._memory = Memory()
         self._done = 0
+        self._first = 1
         self._look = 0
         self._every = 0
 
-    def met(self, run: Run, params: Any) -> None:
+    def met(self, run: Run, params: Any, training: int) -> None:
         """An optimizer step is being traced: make sure that the run knows what is trained."""
-        if run is self._known:
+        if run is not self._known:
+            self._known, self._trainings = run, []
+        if training in self._trainings:
             return
-        self._known = run
+        self._trainings.append(training)
         self.spares = False
         if claim("model", NAME, PRECEDENCE):
             facts = describe(params, params)
             del facts["class"]
-            run.config.update({"model": facts, **self._optimizers.config()}, source=NAME)
+            run.config.update({f"model{suffix(len(self._trainings))}": facts, **self._optimizers.config()}, source=NAME)
             report("model", "recorded", NAME)
         report("time/input", "off", NAME, "JAX has no data loader of its own to be seen waiting")
+
+    def step(self) -> int | None:
+        """The number of the step last taken; None before the first."""
+        return None if self._steps is None else self._first + self._done - 1
 
     @guarded("recording a training step")
     def arrived(self, outputs: Outputs) -> None:
@@ -83,10 +91,11 @@ class Loop:
             self._run = self._steps = None
             return
         if run is not self._run:
-            length = forms[number].steps
+            ((training, length), *_) = forms[number].trainings
             counted = next((tap.step for tap in unpacked(number, arrays) if tap.step is not None), None)
             self._run, self._done, self._look = run, 0, CLAIMS
-            self._steps = Steps(run, Numbering(run, first=1).take(counted, length), self._memory)
+            self._first = Numbering(run, first=1).take(counted, length)
+            self._steps = Steps(run, {training: self._first}, self._memory)
             seldom = run.settings.gradients != "norm" or jax.default_backend() == "cpu"
             self._every = run.settings.log_every or (SELDOM if seldom else 0)
         if self._steps is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rankzero.plugin import guarded, replace
 from rankzero_jax.internals import is_traced
+from rankzero_jax.zero_change.trainings import Trainings
 
 MOST = 8
 
@@ -21,7 +22,8 @@ class Optimizers:
         made: class and arguments of each so far, at most eight.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trainings: Trainings) -> None:
+        self._trainings = trainings
         self.made: list[dict[str, Any]] = []
         self._nested = False
 
@@ -44,11 +46,13 @@ class Optimizers:
         def make(*args: Any, **options: Any) -> Any:
             outermost, self._nested = not self._nested, True
             try:
-                return original(*args, **options)
+                optimizer = original(*args, **options)
             finally:
                 self._nested = not outermost
-                if outermost:
-                    note(original, args, options)
+            if outermost:
+                note(original, args, options)
+                self._trainings.made(optimizer)
+            return optimizer
 
         return make
 

@@ -12,7 +12,7 @@ from rankzero_jax.compiles import compiles
 from rankzero_jax.memory import Memory
 from rankzero_jax.outputs import forms, steps_of, unpacked
 from rankzero_jax.recording import Decoding
-from rankzero_jax.runs import NAME
+from rankzero_jax.runs import NAME, suffix
 from rankzero_jax.taps import Tap
 
 QUANTITIES = ("loss", "grad/norm", "optim/lr", "time/step")
@@ -26,7 +26,7 @@ class Steps:
 
     Args:
         run: they belong to.
-        first: the number of the first of them.
+        first: the number of the first of them, of the training that is met first.
 
     Attributes:
         put: what a compiled program handed out: when (`time.monotonic()`), its outputs' form and arrays, the loss if one was
@@ -34,62 +34,69 @@ class Steps:
         ours: the quantities that nobody else records.
     """
 
-    def __init__(self, run: Run, first: int, memory: Memory) -> None:
+    def __init__(self, run: Run, first: dict[int, int], memory: Memory) -> None:
         self.put: collections.deque[Put] = collections.deque()
         self.ours: frozenset[str] = frozenset()
         self._loss: Any = None
         self._next = first
         self._speaks = run.rank == 0
-        self._mark = 0.0
-        self._elsewhere = 0.0
+        self._marks: dict[int, tuple[float, float]] = {}
         self._memory = memory
         self._unreported = set(QUANTITIES)
         feed(run, self._rows)
 
     def _rows(self) -> Iterator[Row]:
         while self.put:
+            t, number, arrays, loss, elsewhere = self.put.popleft()
             with guard("recording a training step"):
-                yield from list(self._rows_of(*self.put.popleft()))
+                self._loss = self._loss if loss is None else loss
+                taps, ready = unpacked(number, arrays), are_ready(arrays)
+                rows = [*self._of_the_job(t, taps, ready=ready)]
+                if forms[number].trainings:
+                    rows.append((t, *self._local(t, *forms[number].trainings[0], elsewhere)))
+                yield from (row for row in rows if row[3])
 
-    def _rows_of(self, t: float, number: int, arrays: list[Any], loss: Any, elsewhere: float) -> Iterator[Row]:
-        length = forms[number].steps
-        step, self._next = self._next, self._next + length
-        if self._speaks:
-            self._loss = self._loss if loss is None else loss
-            yield from self._of_the_job(t, step, unpacked(number, arrays), ready=are_ready(arrays))
-        if length:
-            row = self._local(t, length, elsewhere)
-            if row:
-                yield t, step + length - 1, "all", row
-
-    def _of_the_job(self, t: float, step: int, taps: list[Tap], *, ready: bool) -> Iterator[Row]:
+    def _of_the_job(self, t: float, taps: list[Tap], *, ready: bool) -> Iterator[Row]:
         for tap in taps:
             if tap.kind == "loss":
                 self._loss = tap.numbers
         for tap in taps:
             if tap.kind == "step":
+                training, length = tap.about[0], steps_of(tap)
                 loss, self._loss = self._loss, None
+                first = self._first(training, tap, length)
+                self._next[training] = first + length
                 self._report({*tap.names, *(() if loss is None else ("loss",))})
-                length = steps_of(tap)
+                if not self._speaks:
+                    continue
                 given = tap.numbers, tap.values, loss if length == 1 else None
-                ready = ready and (loss is None or are_ready([loss]))
+                here = ready and (loss is None or are_ready([loss]))
                 for index in range(length):
-                    decode = _Ours(tap.names, self.ours, index)
-                    row = decode(_fetched(given)) if ready else {"step": Arriving(given, decode)}
-                    if row:
-                        yield t, step + index, None, row
-                step += length
+                    decode = _Ours(tap.names, self.ours, index, self._behind(training))
+                    yield t, first + index, None, decode(_fetched(given)) if here else {"step": Arriving(given, decode)}
 
-    def _local(self, t: float, length: int, elsewhere: float) -> dict[str, Any]:
+    def _first(self, training: int, tap: Tap, length: int) -> int:
+        """The number of a tap's first step; of a training that begins while another has begun, after those its optimizer counts."""
+        known = self._next.get(training)
+        if known is not None:
+            return known
+        return 1 if tap.step is None else int(on_host(tap.step).reshape(-1)[-1]) - length + 1
+
+    def _behind(self, training: int) -> str:
+        """What stands behind the keys of a training: nothing, if it is the run's first."""
+        return suffix(list(self._next).index(training) + 1)
+
+    def _local(self, t: float, training: int, length: int, elsewhere: float) -> tuple[int, str, dict[str, Any]]:
         """This process's own row: where its time went."""
         row: dict[str, Any] = {}
-        if self._mark and "time/step" in self.ours:
-            row["time/step"] = max(0.0, t - self._mark - (elsewhere - self._elsewhere)) / length
+        mark = self._marks.get(training)
+        if mark is not None and "time/step" in self.ours:
+            row[f"time/step{self._behind(training)}"] = max(0.0, t - mark[0] - (elsewhere - mark[1])) / length
             self._report({"time/step"})
-        self._mark, self._elsewhere = t, elsewhere
+        self._marks[training] = t, elsewhere
         compiles.put(row)
         self._memory.put(row)
-        return row
+        return self._next[training] - 1, "all", row
 
     def _report(self, names: set[str]) -> None:
         if self._unreported:
@@ -103,8 +110,8 @@ class _Ours(Decoding):
 
     __slots__ = ("_ours",)
 
-    def __init__(self, names: tuple[str, ...], ours: frozenset[str], index: int) -> None:
-        super().__init__(names, index)
+    def __init__(self, names: tuple[str, ...], ours: frozenset[str], index: int, behind: str) -> None:
+        super().__init__(names, index, behind)
         self._ours = ours
 
     def __call__(self, found: tuple[Any, ...]) -> dict[str, Any]:
@@ -112,8 +119,10 @@ class _Ours(Decoding):
         numbers, counted, loss = found
         row = super().__call__((numbers, counted))
         if loss is not None:
-            row.setdefault("loss", float(loss.reshape(-1)[0]))
-        return {name: value for name, value in row.items() if name in self._ours or name not in QUANTITIES}
+            row.setdefault(f"loss{self._behind}", float(loss.reshape(-1)[0]))
+        for name in set(QUANTITIES) - self._ours:
+            row.pop(f"{name}{self._behind}", None)
+        return row
 
 
 def _fetched(given: tuple[Any, dict[str, Any], Any]) -> tuple[Any, ...]:

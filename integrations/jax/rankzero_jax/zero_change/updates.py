@@ -19,6 +19,7 @@ from rankzero_jax.statistics import Wanted, measure
 from rankzero_jax.taps import collector
 from rankzero_jax.zero_change.arguments import arguments
 from rankzero_jax.zero_change.loop import Loop
+from rankzero_jax.zero_change.trainings import Trainings
 
 _LISTENING = "_rankzero_listening"
 
@@ -34,8 +35,9 @@ class _Here(threading.local):
 class Updates:
     """Listens to every outermost `update`. Transformations themselves are as they were: only looking one up is heard."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, trainings: Trainings) -> None:
         self._loop = loop
+        self._trainings = trainings
         self._here = _Here()
 
     def install(self, optax: ModuleType) -> None:
@@ -73,17 +75,19 @@ class Updates:
                 here.depth = 0
             gradients = args[skip] if len(args) > skip else options.get("updates")
             params = args[skip + 2] if len(args) > skip + 2 else options.get("params")
-            note(gradients, params, state, here.rates)
+            note(args[0] if skip else original, gradients, params, (state, here.rates))
             here.rates = []
             return changes, state
 
         return update
 
-    def _note(self, gradients: Any, params: Any, state: Any, rates: list[Any]) -> None:
+    def _note(self, optimizer: Any, gradients: Any, params: Any, after: tuple[Any, list[Any]]) -> None:
         run = of_the_loop()
         if run is None:
             return
-        self._loop.met(run, gradients if params is None else params)
+        state, rates = after
+        training = self._trainings.number(optimizer, gradients)
+        self._loop.met(run, gradients if params is None else params, training)
         there = collector()
         if there is None and not is_top_level():
             for quantity in ("loss", "grad/norm", "optim/lr"):
@@ -105,6 +109,7 @@ class Updates:
             tap.numbers = jnp.concatenate(
                 [tap.numbers, jnp.stack([jnp.asarray(value, jnp.float32) for value in more.values()])]
             )
+        tap.about = (training,)
         if there is not None:
             there.taps.append(tap)
         else:
