@@ -177,7 +177,14 @@ class Recorder:
 
     def _may_rest(self) -> bool:
         """Whether a turn would find nothing to do: the thread costs little while little is logged."""
-        if self.queue or self.rows.pending or self.journal is None or self.journal.trouble or self._stop:
+        if (
+            self.queue
+            or self.sources
+            or self.rows.pending
+            or self.journal is None
+            or self.journal.trouble
+            or self._stop
+        ):
             return False
         now = time.monotonic()
         return now < self._next_beat and all(now < chore.due for chore in self.chores)
