@@ -187,7 +187,11 @@ def opened_here(run: Run) -> bool:
 
 
 def log_aside(run: Run, row: dict[str, Any], step: int, ranks: str | None = None) -> None:
-    """Log a row at a step that an integration counts; the rows that the user logs without a step keep their own numbers."""
+    """Log a row at a step that an integration counts.
+
+    The rows that the user logs without a step keep their own numbers, and what the user logs under one of these names stands in
+    the place of what is logged here.
+    """
     run.log(row, step=step, commit=ASIDE, ranks=ranks)
 
 

@@ -59,11 +59,14 @@ class Recording:
 
     def after_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> None:
         """Record the step."""
-        if count != self._count:
+        begins = count != self._count
+        if begins:
             self._count = count
             self._time(count)
         if self._zero:
             row = self._row(optimizer, self._optimizers[id(optimizer)][1])
+            if begins:
+                self._put_progress(row)
             self._numbering.log(row, count)
             if self._unreported:
                 self._report(row)
@@ -100,10 +103,14 @@ class Recording:
         if "optim/lr" in ours:
             tracked.put_rates(row, optimizer)
         seen.scaling.put(row, optimizer)
+        return row
+
+    def _put_progress(self, row: dict[str, Any]) -> None:
+        """How far the loop was when the step's first optimizer had stepped."""
+        seen = self._seen
         row["progress/micro_step"] = seen.losses.backwards
         if seen.samples.total:
             row["progress/samples"] = seen.samples.total * (seen.samples.ranks or self._ranks)
-        return row
 
     def _claim(self) -> None:
         """Ask which quantities are ours to record."""
