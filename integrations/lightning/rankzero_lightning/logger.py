@@ -11,7 +11,7 @@ from typing import Any
 
 import rankzero
 from rankzero import Image, RankZeroError, Text
-from rankzero.plugin import Run, current_run, read_settings, training_run
+from rankzero.plugin import Run, current_run, guard, read_settings, training_run
 from rankzero_lightning.checkpoints import Checkpoints
 from rankzero_lightning.describing import SOURCE
 from rankzero_pytorch.zero_change.model import describe
@@ -77,7 +77,9 @@ class LoggerCore:
             "name": name, "group": group, "job_type": job_type, "tags": None if tags is None else list(tags),
             "notes": notes, "resume": resume, "mode": mode, "settings": None if settings is None else dict(settings),
         }  # fmt: skip
-        self._listen()
+        self._disabled = known.with_overrides(**{**dict(settings or {}), "mode": mode}).mode == "disabled"
+        if not self._disabled:
+            self._listen()
 
     # -- the run --------------------------------------------------------------------------------------------------------
 
@@ -120,7 +122,9 @@ class LoggerCore:
             return
         if self._prefix:
             metrics = {f"{self._prefix}{self.LOGGER_JOIN_CHAR}{key}": value for key, value in metrics.items()}
-        self.live().log(metrics, step=step)
+        run = self.live()
+        with guard("logging metrics"):
+            run.log(metrics, step=step)
 
     def log_hyperparams(
         self, params: Mapping[str, Any] | Namespace, metrics: Mapping[str, Any] | None = None, **more: Any
@@ -128,21 +132,27 @@ class LoggerCore:
         """Put hyperparameters into the run's config, nested as they are, and `metrics` into its summary."""
         if self._is_other_rank():
             return
-        self.live().config.update(params, source=SOURCE)
-        if more:
-            self.live().config.update(more, source=SOURCE)
-        if metrics:
-            self.live().summary.update(dict(metrics))
+        run = self.live()
+        with guard("logging hyperparameters"):
+            run.config.update(params, source=SOURCE)
+            if more:
+                run.config.update(more, source=SOURCE)
+            if metrics:
+                run.summary.update(dict(metrics))
 
     def log_graph(self, model: Any, input_array: Any = None) -> None:
         """Put the model's size and layers into the run's config."""
         if not self._is_other_rank():
-            self.live().config.update({"model": describe(model)}, source=SOURCE)
+            run = self.live()
+            with guard("describing a model"):
+                run.config.update({"model": describe(model)}, source=SOURCE)
 
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
         """Remember a checkpoint; `log_model` says whether its file is kept as well."""
         if not self._is_other_rank():
-            self._checkpoints.saved(self.live(), checkpoint_callback)
+            run = self.live()
+            with guard("remembering a checkpoint"):
+                self._checkpoints.saved(run, checkpoint_callback)
 
     def save(self) -> None:
         """Nothing: what is logged is written by itself."""
@@ -151,9 +161,10 @@ class LoggerCore:
         """Write what is outstanding. The run goes on until the process ends: a test may follow the fit."""
         if self._run is None or self._run.state != "running":
             return
-        if status == "success" and not self._is_other_rank():
-            self._checkpoints.finish(self._run)
-        self._run.flush()
+        with guard("finishing a Trainer's work"):
+            if status == "success" and not self._is_other_rank():
+                self._checkpoints.finish(self._run)
+            self._run.flush()
 
     # -- where it is ----------------------------------------------------------------------------------------------------
 
@@ -223,7 +234,8 @@ class LoggerCore:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._listen()
+        if not self._disabled:
+            self._listen()
 
     def _listen(self) -> None:
         """Have Trainers tell what they do; filled in where the flavor is known."""
