@@ -20,5 +20,4 @@ class TestJAX(Conformance):
     program = f"{Path(__file__).parent / 'scripts' / 'conforms.py'}:train"
     packages = ("rankzero_jax",)
     frameworks = ("jax", "optax", "orbax")
-    fits = "one run"
     environ: ClassVar[dict[str, str]] = {"JAX_PLATFORMS": "cpu"}

@@ -18,5 +18,4 @@ class TestPyTorch(Conformance):
     program = f"{Path(__file__).parent / 'scripts' / 'conforms.py'}:train"
     packages = ("rankzero_pytorch",)
     frameworks = ("torch",)
-    fits = "one run"
     signs_checkpoints = False

@@ -31,10 +31,9 @@ class Conformance:
         forms: "by hand", "no change", or both: the ways to record that it offers.
         metric: what is recorded at every step in both forms.
         own_series: what every rank records of itself with no change; empty if nothing.
-        fits: what two trainings in one process are: "runs", or "one run" in which the second has names of its own
-            (`loss@2`).
         signs_checkpoints: whether a checkpoint says which run it belongs to. Where a framework has no place for it, one who goes on from
             a checkpoint in a new job names the run (`RANKZERO_RUN_ID`).
+        repeats: metrics that the framework itself tells its loggers several times at a step, as in a last summary.
         registers: functions that the mere import of the package puts in place, because its users expect that.
         environ: variables of all jobs.
         timeout: seconds that a job may take.
@@ -46,13 +45,13 @@ class Conformance:
     forms: ClassVar[tuple[str, ...]] = ("by hand", "no change")
     metric: ClassVar[str] = "loss"
     own_series: ClassVar[str] = "time/step"
-    fits: ClassVar[str] = "runs"
     signs_checkpoints: ClassVar[bool] = True
+    repeats: ClassVar[frozenset[str]] = frozenset()
     registers: ClassVar[frozenset[str]] = frozenset()
     environ: ClassVar[dict[str, str]] = {}
     timeout: ClassVar[float] = 180.0
 
-    _without: ClassVar[dict[tuple[str, int], list[Any]]] = {}
+    _without: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture
     def jobs(self, tmp_path: Path) -> Jobs:
@@ -74,18 +73,15 @@ class Conformance:
         options = {"timeout": self.timeout, "look_at": self.frameworks, "below": below, **(how or {})}
         return jobs.call(self.program, asked, **options)
 
-    def without(self, jobs: Jobs, ranks: int = 1) -> list[Any]:
-        """What the program learns without rankzero, rank by rank; found out once."""
-        key = (self.program, ranks)
-        if key not in self._without:
+    def without(self, jobs: Jobs) -> Any:
+        """What the program learns without rankzero; found out once."""
+        if self.program not in self._without:
             folder = jobs.folder / "without"
             folder.mkdir()
-            outcomes = self.train(Jobs(folder, **self.environ), "nothing", {"ranks": ranks})
-            assert not any("rankzero" in one.loaded for one in outcomes), (
-                "the program loads rankzero where it should not"
-            )
-            self._without[key] = [one.result for one in outcomes]
-        return self._without[key]
+            (outcome,) = self.train(Jobs(folder, **self.environ), "nothing")
+            assert "rankzero" not in outcome.loaded, "the program loads rankzero where it should not"
+            self._without[self.program] = outcome.result
+        return self._without[self.program]
 
     def test_importing_changes_nothing(self, jobs: Jobs) -> None:
         """The import of the package starts no thread, sets no handler, writes no file, replaces no function, loads nothing heavy."""
@@ -103,11 +99,11 @@ class Conformance:
         if not {how} <= {*self.forms, *(["both"] if len(self.forms) > 1 else [])}:
             pytest.skip(f"{self.packages[0]} does not record {how}")
         (outcome,) = self.train(jobs, how)
-        assert [outcome.result] == self.without(jobs)
+        assert outcome.result == self.without(jobs)
         found = jobs.only()
         assert found.state == "finished"
         assert_losses(found, self.metric, outcome.result, STEPS)
-        assert_once(found)
+        assert_once(found, self.repeats)
         assert found.config, "no hyperparameters"
         if how != "by hand":
             assert found.captured("recorded"), "the capture report is empty"
@@ -119,16 +115,15 @@ class Conformance:
         assert sorted((start.rank, start.world_size, start.attempt) for start in found.starts) == [(0, 2, 1), (1, 2, 1)]
         assert found.state == "finished"
         assert_losses(found, self.metric, outcomes[0].result, STEPS)
-        assert_once(found)
+        assert_once(found, self.repeats)
         assert_only_own(found)
         if self.own_series and form == "no change":
             assert self.own_series in found.local
             assert sorted(found.series[self.own_series]) == [0, 1]
 
-    def test_no_collective(self, jobs: Jobs, form: str) -> None:
-        """A job of which only rank zero records comes to the same end: nobody waits for a call that the other does not make."""
-        outcomes = self.train(jobs, form, {"ranks": 2, "unrecorded_rank": 1})
-        assert [one.result for one in outcomes] == self.without(jobs, 2)
+    def test_no_collective(self, jobs: Jobs) -> None:
+        """A job of which only rank zero records comes to its end: nobody waits for a call that the other does not make."""
+        outcomes = self.train(jobs, "both", {"ranks": 2, "unrecorded_rank": 1})
         found = jobs.only()
         assert found.ranks == [0]
         assert_losses(found, self.metric, outcomes[0].result, STEPS)
@@ -137,7 +132,7 @@ class Conformance:
         """Where everything that the integration records fails, the program learns the same and ends well, with a warning."""
         how = {"breaks": self.packages, "environ": {"RANKZERO_STRICT": "0"}}
         (outcome,) = self.train(jobs, form, how)
-        assert [outcome.result] == self.without(jobs)
+        assert outcome.result == self.without(jobs)
         assert MESSAGE in jobs.printed
 
     def test_failures_are_loud_under_test(self, jobs: Jobs) -> None:
@@ -159,7 +154,7 @@ class Conformance:
         first, second = (one.steps(self.metric) for one in found.attempts)
         assert len(first) >= 3
         assert second == list(range(first[0] + 2, first[0] + STEPS))
-        assert_once(found)
+        assert_once(found, self.repeats)
 
     def test_a_checkpoint_continues_its_run(self, jobs: Jobs, form: str) -> None:
         """A new job that goes on from a checkpoint is the next attempt of the run that saved it."""
@@ -174,18 +169,15 @@ class Conformance:
         """Two trainings of one process are two runs, or one in which each has series of its own; no step is lost."""
         self.train(jobs, form, fits=2)
         found = jobs.runs()
-        if self.fits == "runs":
-            assert [len(run.values(self.metric)) for run in found] == [STEPS, STEPS]
-        else:
-            assert len(found) == 1
-            assert [len(found[0].values(key)) for key in (self.metric, f"{self.metric}@2")] == [STEPS, STEPS]
+        series = [run.values(key) for run in found for key in (self.metric, f"{self.metric}@2") if run.values(key)]
+        assert [len(values) for values in series] == [STEPS, STEPS]
         for run in found:
-            assert_once(run)
+            assert_once(run, self.repeats)
 
     def test_disabled_there_is_nothing(self, jobs: Jobs) -> None:
         """With RANKZERO_MODE=disabled there is no run, no thread and no function replaced, by hand and below `rankzero run`."""
         (outcome,) = self.train(jobs, "both", {"environ": {"RANKZERO_MODE": "disabled"}})
-        assert [outcome.result] == self.without(jobs)
+        assert outcome.result == self.without(jobs)
         assert not jobs.root.exists()
         assert outcome.threads == []
         assert set(outcome.replaced) <= self.registers
