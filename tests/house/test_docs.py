@@ -22,6 +22,12 @@ FRAMEWORKS = {
     "pytorch": "torch",
 }
 """What a page of docs/integrations needs to have installed; its own tests run it where it is."""
+SHOWN = [
+    "examples/xgboost/rankzero_xgboost.py",
+    "examples/xgboost/pyproject.toml",
+    "tests/integrations/xgboost/test_conformance.py",
+]
+"""Files that CONTRIBUTING.md shows; their own tests run them."""
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
@@ -29,11 +35,13 @@ _LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 
 def _examples() -> dict[str, str]:
     found = {}
+    shown = {(ROOT / name).read_text(encoding="utf-8") for name in SHOWN}
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for match in _FENCE.finditer(text):
             line = text.count("\n", 0, match.start()) + 1
-            found[f"{page.relative_to(ROOT)}:{line}"] = match[1]
+            if match[1] not in shown:
+                found[f"{page.relative_to(ROOT)}:{line}"] = match[1]
     return found
 
 
@@ -52,6 +60,14 @@ def test_python_examples_run(place: str, code: str, tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_contributing_shows_what_is_tested(name: str) -> None:
+    """The worked example stands in CONTRIBUTING.md as it is under test, in under a hundred lines."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert f"\n{text}```" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 100
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
