@@ -21,7 +21,11 @@ def train(plan):
             tracker = RabitTracker(RANKS, where, port, sortby="task")
             tracker.start()
         with CommunicatorContext(
-            dmlc_communicator="rabit", dmlc_tracker_uri=where, dmlc_tracker_port=port, dmlc_task_id=str(RANK)
+            dmlc_communicator="rabit",
+            dmlc_tracker_uri=where,
+            dmlc_tracker_port=port,
+            dmlc_task_id=str(RANK),
+            dmlc_retry=8,  # the tracker may come later than the others
         ):
             losses = [fit(plan, number) for number in range(plan.fits)]
     return {"loss": losses[0], "others": losses[1:]}
