@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rankzero_keras.callback import RankZeroCallback
     from rankzero_keras.checkpoints import RankZeroModelCheckpoint
+    from rankzero_keras.evaluation import RankZeroEvalCallback
 
-__all__ = ["RankZeroCallback", "RankZeroModelCheckpoint"]
+__all__ = ["RankZeroCallback", "RankZeroEvalCallback", "RankZeroModelCheckpoint"]
 
 
 def __getattr__(name: str) -> Any:

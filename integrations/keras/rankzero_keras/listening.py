@@ -8,9 +8,12 @@ from typing import Any
 
 import keras
 
-from rankzero.plugin import guarded, replace
+from rankzero.plugin import Run, current_run, guarded, replace, started_by_run, training_run
+from rankzero_keras.integration import NAME
+from rankzero_keras.loops import Loops
 from rankzero_keras.recording import Recording
 from rankzero_keras.saving import Saving
+from rankzero_keras.summaries import Summaries
 
 
 class Models:
@@ -31,6 +34,10 @@ class Models:
             found = self._known[model] = Recording(model)
         return found
 
+    def all(self) -> list[Recording]:
+        """All that are known."""
+        return list(self._known.values())
+
     def begin(self, model: Any, callbacks: Any) -> Recording | None:
         """A model sets to work; None if it is at work already, or no model."""
         recording = self.of(model)
@@ -48,6 +55,7 @@ class Models:
 
 
 models = Models()
+loops = Loops(lambda: bool(models.working))
 """Of this process."""
 
 
@@ -62,8 +70,20 @@ def install() -> None:
     for name, hear in _BEFORE.items():
         replace(listed, name, _before(hear))
     Saving(models.of).install()
+    if started_by_run():
+        loops.install()
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        Summaries(_active_run).install(tf.summary)
     replace(listed, "on_train_batch_begin", _around_batch_begin)
     replace(listed, "on_train_batch_end", _around_batch_end)
+
+
+def _active_run() -> Run | None:
+    """The run that models of this process are recorded to, or would be."""
+    run = current_run() or training_run(NAME)
+    return run if run is not None and run.state == "running" and not run.disabled else None
 
 
 def _around_work(original: Callable[..., Any]) -> Callable[..., Any]:

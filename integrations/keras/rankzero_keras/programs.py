@@ -77,8 +77,17 @@ class Programs:
         if self._due:
             self._model.train_function = self._second
 
-    def done(self) -> dict[str, Any]:
-        """The batch is over: what was measured goes into its row, and the model's own step is back."""
+    def look(self, step: int) -> None:
+        """A step of a program's own loop begins, of which there is one form only."""
+        self._compiled = False
+        self._due = self._is_due(step)
+
+    def measured(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """A step as it is to be called now, measured if that is due."""
+        return self._made(step) if self._due else step
+
+    def done(self, suffix: str = "") -> dict[str, Any]:
+        """The batch is over: what was measured goes into its row, its names with a suffix, and the model's own step is back."""
         if not self._first:
             self._first = perf_counter() - self._began
         if not self._due:
@@ -88,7 +97,7 @@ class Programs:
         found, self.found = self.found, None
         if found is None or not claim("grad/norm", NAME, 100 if self._wanted.asked else 20):
             return {}
-        names = self._names
+        names = tuple([name + suffix for name in part] for part in self._names)
         report("grad/norm", "recorded", NAME)
         return {"sample": Decoded(found, names)}
 
@@ -110,10 +119,10 @@ class Programs:
         step = self._traced(own) if self._compiled else own
         is_jax = keras.backend.backend() == "jax"
 
-        def measuring(*args: Any) -> Any:
+        def measuring(*args: Any, **kwargs: Any) -> Any:
             asked.wanted = self._wanted
             try:
-                out = step(*args)
+                out = step(*args, **kwargs)
             finally:
                 asked.wanted = None
             if self._compiled:
@@ -181,11 +190,12 @@ class Decoded(Arriving):
 
     __slots__ = ("_names",)
 
-    def __init__(self, row: Any, names: tuple[list[str], list[str]]) -> None:
+    def __init__(self, row: Any, names: tuple[list[str], ...]) -> None:
         super().__init__({"row": row})
         self._names = names
 
     def value(self) -> dict[str, Any]:
         """The metrics by name."""
         found = super().value().get("row")
-        return {} if found is None else unpacked(*self._names, np.atleast_1d(found))
+        numbers, histograms = self._names
+        return {} if found is None else unpacked(numbers, histograms, np.atleast_1d(found))

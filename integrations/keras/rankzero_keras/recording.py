@@ -42,12 +42,13 @@ class Recording:
     Attributes:
         training: the fit under way, if any.
         clock: of its batches.
+        watched: what `Run.watch` asked for, and of which run.
         origin: the run that a checkpoint names from which the model was loaded.
         alone: of the work under way only a CallbackList has told: it is a loop of the program's own, or the very call of `fit` in
             whose arguments the first callback was made.
     """
 
-    last: weakref.ref[Recording] | None = None
+    last: weakref.ref[Any] | None = None
     """The last one that had a run: another model is another training."""
 
     def __init__(self, model: Any) -> None:
@@ -65,6 +66,7 @@ class Recording:
         self.origin: Origin | None = None
         self._saved = ""
         self._trained = False
+        self.watched: tuple[Run, Wanted] | None = None
 
     # -- fit, evaluate and predict as a whole ---------------------------------------------------------------------------
 
@@ -81,7 +83,7 @@ class Recording:
         options = next((callback for callback in listed if isinstance(callback, RankZeroCallback)), None)
         if options is not None:
             self._options = options
-        self._active = self._options is not None or started_by_run()
+        self._active = self._options is not None or self.watched is not None or started_by_run()
         if self._active:
             claim("loop", NAME, PRECEDENCE)
 
@@ -220,6 +222,8 @@ class Recording:
 
     def _wanted(self, run: Run) -> Wanted | None:
         options, settings = self._options, run.settings
+        if self.watched is not None and self.watched[0] is run:
+            return self.watched[1]
         if options is not None and (options.log_what is not None or options.histograms or options.log_freq):
             return wanted(options.log_what, options.log_freq, histograms=options.histograms)
         if settings.gradients == "off":

@@ -1,0 +1,136 @@
+"""Loops of a program's own that call `optimizer.apply`, below `rankzero run`: what can be seen of them at the optimizer."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import keras
+
+from rankzero.plugin import Run, claim, guarded, replace, report, started_by_run, training_run
+from rankzero_keras import describing, taps
+from rankzero_keras.integration import NAME
+from rankzero_keras.programs import Programs
+from rankzero_keras.rates import Rates, inner
+from rankzero_keras.recording import Recording
+from rankzero_keras.training import PRECEDENCE
+from rankzero_keras.wanted import wanted
+
+
+class Loops:
+    """Listens to optimizers whose `apply` is executed as it is called: on torch, and on TensorFlow outside of a `tf.function`.
+
+    Args:
+        busy: whether a model is at work: then its own steps are recorded.
+    """
+
+    def __init__(self, busy: Callable[[], bool]) -> None:
+        self._busy = busy
+        self._depth = 0
+        self._known: weakref.WeakKeyDictionary[Any, Loop] = weakref.WeakKeyDictionary()
+
+    def install(self) -> None:
+        """Listen, once however often it is asked for; outside of what measures gradients."""
+        taps.install()
+        for owner in keras.optimizers.Optimizer.__mro__:
+            if "apply" in owner.__dict__:
+                replace(owner, "apply", self.around)
+        if "apply" in keras.optimizers.LossScaleOptimizer.__dict__:
+            replace(keras.optimizers.LossScaleOptimizer, "apply", self.around)
+
+    def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For an optimizer's `apply`."""
+        begin, end = (
+            guarded("noticing an optimizer step")(self._begin),
+            guarded("recording an optimizer step")(Loop.end),
+        )
+
+        def apply(optimizer: Any, grads: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._depth or self._busy():
+                return original(optimizer, grads, *args, **kwargs)
+            grads = list(grads)
+            loop = begin(optimizer, grads)
+            self._depth += 1
+            try:
+                if loop is None:
+                    return original(optimizer, grads, *args, **kwargs)
+                result = loop.programs.measured(original)(optimizer, grads, *args, **kwargs)
+            finally:
+                self._depth -= 1
+            end(loop)
+            return result
+
+        return apply
+
+    def _begin(self, optimizer: Any, grads: list[Any]) -> Loop | None:
+        if _traced(grads):
+            why = "the optimizer step is compiled: log from the loop, or give a CallbackList a RankZeroCallback"
+            report("custom loop", "seen", NAME, why)
+            return None
+        loop = self._known.get(optimizer)
+        if loop is None or loop.run.state != "running":
+            before = None if Recording.last is None else Recording.last()
+            run = training_run(NAME, fresh=isinstance(before, Recording)) if started_by_run() else None
+            if run is None or run.disabled:
+                return None
+            others = sum(other.run is run for other in self._known.values())
+            loop = self._known[optimizer] = Loop(run, optimizer, f"@{others + 1}" if others else "")
+            Recording.last = weakref.ref(loop)
+        loop.begin()
+        return loop
+
+
+class Loop:
+    """One optimizer of a program's own loop; a step is a call of `apply`.
+
+    Args:
+        suffix: of its metrics, "@2" for the second optimizer of a run.
+    """
+
+    def __init__(self, run: Run, optimizer: Any, suffix: str) -> None:
+        self.run = run
+        self._suffix = suffix
+        self.optimizer = weakref.proxy(optimizer)
+        self.programs = Programs(self, wanted(None, run.settings.log_every or None))
+        counted = getattr(inner(optimizer), "_iterations", None)
+        self._first = self._step = 0 if counted is None else int(keras.ops.convert_to_numpy(counted))
+        self._rates = Rates(self)
+        self._mark = 0.0
+        if run.rank == 0:
+            run.config.update({f"optimizer{suffix}": describing.optimizer_facts(optimizer)}, source=NAME)
+            run.config.update({"versions": describing.versions(), "devices": describing.devices()}, source=NAME)
+
+    def begin(self) -> None:
+        """`apply` is called."""
+        self.programs.look(self._step + 1)
+
+    def end(self) -> None:
+        """It has returned."""
+        self._step += 1
+        row = self.programs.done(self._suffix)
+        if claim("optim/lr", NAME, PRECEDENCE):
+            rate = self._rates.of_step(self._step)
+            if rate is not None:
+                row[f"optim/lr{self._suffix}"] = rate
+                report("optim/lr", "recorded", NAME)
+        if row:
+            self.run.log(row, step=self._step)
+        now = perf_counter()
+        if self._mark and claim("time/step", NAME, PRECEDENCE):
+            self.run.log({f"time/step{self._suffix}": now - self._mark}, step=self._step, ranks="all")
+            report("time/step", "recorded", NAME)
+        self._mark = now
+
+
+def _traced(grads: list[Any]) -> bool:
+    """Whether an optimizer step is being compiled, and has no numbers yet."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        core = sys.modules["jax"].core
+        return any(isinstance(gradient, core.Tracer) for gradient in grads)
+    if backend == "tensorflow":
+        return bool(sys.modules["tensorflow"].inside_function())
+    return bool(sys.modules["torch"].compiler.is_compiling())

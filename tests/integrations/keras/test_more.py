@@ -1,0 +1,86 @@
+"""Beyond fit: loops of a program's own, watched models and tables of predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras", reason="Keras is not installed: pip install 'rankzero[keras]'")
+from tests.integrations.keras.conftest import BACKEND, Root
+from tests.integrations.keras.tiny import data, model
+
+import rankzero
+from rankzero.records import Media
+from rankzero_keras import RankZeroCallback, RankZeroEvalCallback
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def test_a_loop_of_ones_own_by_hand(root: Root) -> None:
+    """A CallbackList that the program drives itself is all it takes."""
+    made = model()
+    callbacks = keras.callbacks.CallbackList([RankZeroCallback()], model=made)
+    callbacks.on_train_begin()
+    for epoch in range(2):
+        callbacks.on_epoch_begin(epoch)
+        for batch in range(3):
+            callbacks.on_train_batch_begin(batch)
+            callbacks.on_train_batch_end(batch, {"loss": float(10 * epoch + batch)})
+        callbacks.on_epoch_end(epoch, {"loss": 0.5, "val_loss": 0.25})
+    callbacks.on_train_end()
+    recorded = root.only()
+    assert recorded.values("loss") == [0, 1, 2, 10, 11, 12]
+    assert recorded.steps("val_loss") == [3, 6]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND == "jax", reason="on JAX the optimizer's step is always compiled, and not to be seen")
+def test_a_loop_of_ones_own_with_no_change(root: Root) -> None:
+    """Steps of `optimizer.apply`: learning rate, the gradient's norm and the time of each; a fit among them by itself."""
+    told = root.script("applies.py", RANKZERO_LOG_EVERY="1")
+    recorded, fitted = root.runs()
+    assert recorded.values("grad/norm") == pytest.approx(told["norms"], rel=1e-4)
+    assert recorded.values("optim/lr") == pytest.approx([0.01] * 4)
+    assert recorded.steps("time/step") == [2, 3, 4]
+    assert sorted(set(fitted.steps("loss"))) == [1, 2]
+
+
+def test_a_watched_model(root: Root) -> None:
+    """`run.watch(model)` records the fits that follow, until it is taken back."""
+    made, run = model(), rankzero.init(project="mine", dir=root.path)
+    run.watch(made, log="all", log_freq=2)
+    made.fit(*data(), epochs=1, batch_size=16, verbose=0)
+    run.unwatch(made)
+    made.fit(*data(), epochs=1, batch_size=16, verbose=0)
+    recorded = root.only()
+    assert recorded.steps("grad/norm") == [1, 3]
+    assert len(recorded.steps("weight/norm")) == 2
+    assert sorted(set(recorded.steps("loss"))) == [1, 2, 3, 4]
+
+
+class Predictions(RankZeroEvalCallback):
+    """Labels and predictions of the first lines."""
+
+    def rows(self, epoch: int, logs: dict[str, Any]) -> Iterable[tuple[Any, Any]]:
+        """See `RankZeroEvalCallback`."""
+        x, y = data()
+        found = np.asarray(self.model(x[:5]) if BACKEND != "torch" else self.model.predict(x[:5], verbose=0))
+        return zip(y[:5, 0], found[:, 0], strict=True)
+
+
+def test_a_table_of_predictions(root: Root) -> None:
+    """Every so many epochs and at the end there is a table with columns and rows, as a file of the run."""
+    callbacks = [RankZeroCallback(), Predictions(["label", "prediction"], every=2)]
+    model().fit(*data(), epochs=3, batch_size=16, callbacks=callbacks, verbose=0)
+    recorded = root.only()
+    tables = [record for record in recorded.records if isinstance(record, Media)]
+    assert [table.step for table in tables] == [8, 12]
+    (path,) = [path for path in recorded.folder.rglob("*.json") if tables[0].path in str(path)]
+    table = json.loads(path.read_text(encoding="utf-8"))
+    assert table["columns"] == ["label", "prediction"]
+    assert len(table["data"]) == 5
+    assert table["data"][0][0] == pytest.approx(float(data()[1][0, 0]))
