@@ -10,7 +10,7 @@ import sys
 
 from benchmarks import harness
 
-BENCHMARKS = ["bench_import", "bench_log", "bench_watch", "bench_capture"]
+BENCHMARKS = ["bench_import", "bench_log", "bench_watch", "bench_capture", "bench_keras"]
 
 
 def main() -> None:

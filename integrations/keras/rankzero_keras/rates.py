@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
@@ -13,13 +14,31 @@ SHARE = 0.003
 
 RAREST = 1 << 12
 
+SELDOM = 16
+"""Batches after which a number is read again in the middle of an epoch, though nobody seems to be there to change it."""
+
+HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
+
+def batchwise(callbacks: Iterable[Any]) -> bool:
+    """Whether any of these callbacks is the user's own and is told of batches."""
+    return any(
+        not type(one).__module__.startswith(("keras.", "rankzero_keras."))
+        and not all(getattr(getattr(type(one), hook, None), "_is_default", False) for hook in HOOKS)
+        for one in callbacks
+    )
+
 
 class Rates:
     """Knows an optimizer's learning rate at a step.
 
-    A number that callbacks set is read whenever it can have changed: on JAX the variables are not there in the middle of an epoch,
-    unless a callback had them put back. A schedule is a function of the step; evaluating it takes operations of the backend, so it
+    A number that callbacks set is read whenever it can have changed: at every batch if one of them is told of batches, else as an
+    epoch begins, for reading a variable is not free. On JAX the variables are not there in the middle of an epoch, unless a
+    callback had them put back. A schedule is a function of the step; evaluating it takes operations of the backend, so it
     is done as often as that costs little.
+
+    Attributes:
+        often: somebody may change the number at any batch.
     """
 
     def __init__(self, model: Any) -> None:
@@ -29,6 +48,8 @@ class Rates:
         self._seen = 0
         self._mark = 0.0
         self._away = keras.backend.backend() == "jax"
+        self._wait = 0
+        self.often = True
 
     def of_step(self, done: int) -> float | None:
         """The rate that step number `done`, counted from 1 by the optimizer, was made with; None if it is not to be had now."""
@@ -38,8 +59,10 @@ class Rates:
             return None
         if callable(given) and not hasattr(given, "assign"):
             return self._scheduled(given, done)
-        if not self._away:
+        self._wait -= 1
+        if not self._away and (self.often or self._wait < 0):
             self._last = float(keras.ops.convert_to_numpy(given))
+            self._wait = SELDOM
         return None if math.isnan(self._last) else self._last
 
     def look(self) -> None:
@@ -51,7 +74,7 @@ class Rates:
 
     def soon(self) -> None:
         """The next one is wanted, whatever it costs."""
-        self._seen = 0
+        self._seen = self._wait = 0
 
     def _scheduled(self, schedule: Any, done: int) -> float | None:
         self._seen += 1

@@ -27,6 +27,7 @@ from rankzero_keras.callback import RankZeroCallback
 from rankzero_keras.clock import Clock
 from rankzero_keras.identity import Origin
 from rankzero_keras.integration import NAME
+from rankzero_keras.rates import batchwise
 from rankzero_keras.training import PRECEDENCE, Training
 from rankzero_keras.wanted import Wanted, wanted
 
@@ -119,7 +120,8 @@ class Recording:
         if self.origin is not None and self.origin.run == run.id:
             self._done = max(self._done, self.origin.step)
         batches = 1 if self._options is None else self._options.batches
-        self.training = Training(run, model, self.clock, done=self._done, batches=batches, wanted=self._wanted(run))
+        options = {"done": self._done, "batches": batches, "often": batchwise(self._callbacks)}
+        self.training = Training(run, model, self.clock, wanted=self._wanted(run), **options)
         self.training.samples = calls.batch_size(found)
         if run.rank == 0:
             self._describe(run, model, callbacks, calls.arguments(found))

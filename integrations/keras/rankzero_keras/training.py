@@ -24,6 +24,7 @@ class Training:
     Args:
         done: the steps of this run that the process has done before.
         batches: between two rows; 0 for epochs only.
+        often: callbacks may set the learning rate at any batch.
         wanted: what to measure of gradients and parameters; None for nothing.
 
     Attributes:
@@ -31,12 +32,15 @@ class Training:
         samples: in a batch, 0 if unknown.
     """
 
-    def __init__(self, run: Run, model: Any, clock: Clock, *, done: int, batches: int, wanted: Wanted | None) -> None:
+    def __init__(
+        self, run: Run, model: Any, clock: Clock, *, done: int, batches: int, wanted: Wanted | None, often: bool
+    ) -> None:
         self._run = run
         self._model = model
         self._clock = clock
         self._every = batches
         self._rates = Rates(model)
+        self._rates.often = often
         counted = iterations(model)
         self._before = counted
         self._first = self.done = max(counted, done)
