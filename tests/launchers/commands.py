@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -17,13 +16,10 @@ from pathlib import Path
 import pytest
 
 from rankzero.ranks import Ranks
+from rankzero.testing.jobs import LAUNCHERS
 
 SCRIPTS = Path(__file__).parent / "scripts"
 TELL = str(SCRIPTS / "tell.py")
-_LAUNCHERS = re.compile(
-    r"RANK|WORLD_SIZE|^MASTER_|^(LOCAL|CROSS)_SIZE$|^(TORCHELASTIC|OMPI|PMI|PMIX|MPI|I_MPI|MV2|JSM|SLURM|HOROVOD|RAY|SM|PET)_|"
-    r"^TF_CONFIG$|^TPU_|^MEGASCALE_|^KUBERNETES_|^ACCELERATE_|^ENVIRONMENT$"
-)
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ def free_ports(number: int) -> list[int]:
 
 def clean_environ() -> dict[str, str]:
     """The environment without any launcher's variables, with one thread per process."""
-    kept = {name: value for name, value in os.environ.items() if not _LAUNCHERS.search(name)}
+    kept = {name: value for name, value in os.environ.items() if not LAUNCHERS.search(name)}
     return kept | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 

@@ -1,6 +1,7 @@
 """Calls a function of a file, as one process of a job, and leaves what it returned in a file.
 
-    python child.py '{"file": ..., "function": ..., "arguments": [...], "into": FOLDER, "look_at": [...], "breaks": [...]}'
+    python child.py '{"file": ..., "function": ..., "arguments": [...], "otherwise": {RANK: [...]}, "into": FOLDER,
+        "look_at": [...], "breaks": [...]}'
 
 Run by its path and with nothing but the standard library: a function that never mentions rankzero is in a process that has not
 loaded it. Arguments are JSON; a mapping arrives as an object with attributes.
@@ -54,9 +55,10 @@ def main() -> None:
     if asked.breaks:
         importlib.import_module("rankzero.testing.breaking").break_runs(tuple(asked.breaks))
     function = getattr(importlib.import_module(file.stem), asked.function)
-    result = function(*asked.arguments)
+    rank = os.environ.get("RANK", "0")
+    result = function(*getattr(asked.otherwise, rank, asked.arguments))
     told = {"result": result, **state(asked.look_at)}
-    name = f"{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}-{os.environ.get('RANK', '0')}.json"
+    name = f"{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}-{rank}.json"
     Path(asked.into, name).write_text(json.dumps(told), encoding="utf-8")
 
 

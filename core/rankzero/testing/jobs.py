@@ -20,10 +20,11 @@ from rankzero.testing.recorded import Recorded, folders, only
 
 HERE = Path(__file__).parent
 
-_LAUNCHERS = re.compile(
+LAUNCHERS = re.compile(
     r"RANK|WORLD_SIZE|^MASTER_|^(LOCAL|CROSS)_SIZE$|^(TORCHELASTIC|OMPI|PMI|PMIX|MPI|I_MPI|MV2|JSM|SLURM|HOROVOD|RAY|SM|PET)_|"
     r"^TF_CONFIG$|^TPU_|^MEGASCALE_|^KUBERNETES_|^ACCELERATE_|^ENVIRONMENT$"
 )
+"""Variables by which launchers tell a process who it is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class Jobs:
         self,
         function: Callable[..., Any] | str,
         *arguments: Any,
+        otherwise: Mapping[int, Sequence[Any]] | None = None,
         look_at: Sequence[str] = (),
         breaks: Sequence[str] = (),
         **how: Any,
@@ -126,6 +128,7 @@ class Jobs:
             function: at the top of a file, or "path/of/file.py:name": the file is not imported here. It should not import
                 pytest.
             *arguments: for it, as JSON; dataclasses and mappings arrive as objects with attributes.
+            otherwise: the arguments of single ranks, where they are others.
             look_at: packages (import names) whose functions are looked at when it returned, see `Outcome.replaced`.
             breaks: packages of integrations (import names) whatever they record fails, see `rankzero.testing.breaking`.
             **how: see `run`.
@@ -137,6 +140,7 @@ class Jobs:
         with tempfile.TemporaryDirectory(dir=self.folder, prefix="outcomes-") as into:
             asked = {
                 "file": str(file), "function": name, "arguments": [_json(one) for one in arguments], "into": into,
+                "otherwise": {str(rank): [_json(one) for one in given] for rank, given in (otherwise or {}).items()},
                 "look_at": list(look_at), "breaks": list(breaks),
             }  # fmt: skip
             self.run([sys.executable, HERE / "child.py", json.dumps(asked)], **how)
@@ -178,7 +182,7 @@ class Jobs:
 
 
 def _foreign(name: str) -> bool:
-    return name.startswith("RANKZERO_") or bool(_LAUNCHERS.search(name))
+    return name.startswith("RANKZERO_") or bool(LAUNCHERS.search(name))
 
 
 def _stop_group(process: subprocess.Popen[bytes]) -> None:

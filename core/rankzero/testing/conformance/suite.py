@@ -123,7 +123,8 @@ class Conformance:
 
     def test_no_collective(self, jobs: Jobs) -> None:
         """A job of which only rank zero records comes to its end: nobody waits for a call that the other does not make."""
-        outcomes = self.train(jobs, "both", {"ranks": 2, "unrecorded_rank": 1})
+        other = {1: [Plan(by_hand=False, steps=STEPS)]}
+        outcomes = self.train(jobs, "both", {"ranks": 2, "unrecorded_rank": 1, "otherwise": other})
         found = jobs.only()
         assert found.ranks == [0]
         assert_losses(found, self.metric, outcomes[0].result, STEPS)
