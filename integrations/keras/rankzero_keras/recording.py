@@ -120,8 +120,9 @@ class Recording:
         if self.origin is not None and self.origin.run == run.id:
             self._done = max(self._done, self.origin.step)
         batches = 1 if self._options is None else self._options.batches
-        options = {"done": self._done, "batches": batches, "often": batchwise(self._callbacks)}
-        self.training = Training(run, model, self.clock, wanted=self._wanted(run), **options)
+        often, asked = batchwise(self._callbacks), self._wanted(run)
+        done, clock = self._done, self.clock
+        self.training = Training(run, model, clock, done=done, batches=batches, wanted=asked, often=often)
         self.training.samples = calls.batch_size(found)
         if run.rank == 0:
             self._describe(run, model, callbacks, calls.arguments(found))
