@@ -25,6 +25,11 @@ from rankzero_pytorch.zero_change.samples import batch_size
 
 _COLLATED = LoaderFacts(None, None, collates=True)
 
+CLAIMS = 16
+"""Steps between two looks at who claims what."""
+
+QUANTITIES = ("loss", "optim/lr", "grad/norm", "time/step", "throughput/samples")
+
 
 class Steps(Numbering):
     """Knows a step's number from Lightning: how many batches had stepped before it, as every Lightning logger is told."""
@@ -73,6 +78,10 @@ class Fit:
         self._world = int(trainer.world_size)
         self._zero = run.rank == 0
         self._step = 0
+        self._module = module
+        self._scaler = scaler_of(trainer)
+        self._device = getattr(module, "device", None)
+        self._on_cpu = self._device is None or self._device.type == "cpu"
         self._tracked = {id(optimizer): Tracked(i + 1) for i, optimizer in enumerate(trainer.optimizers)}
         self._row: dict[str, Any] = {}
         self._samples = self._samples_taken = 0
@@ -81,7 +90,8 @@ class Fit:
         self._backward_began = 0.0
         self.names: set[str] = set()
         """Of the user's own metrics, which ours never overwrite."""
-        self._reported: set[str] = set()
+        self._ours: set[str] = set()
+        self._until_claim = 0
         self._sampling: Sampling | None = None
         if wanted is not None:
             self._sampling = Sampling(run, module, wanted, every=every, suffix="", numbering=self._numbering)
@@ -101,7 +111,7 @@ class Fit:
         if id(optimizer) not in self._tracked:
             return None
         self._numbering.mark(count, self._step)
-        if self._sampling is not None and self._may("grad/norm"):
+        if self._sampling is not None and "grad/norm" in self._ours:
             self._sampling.before_step(optimizer, closure, count)
         return None
 
@@ -113,9 +123,9 @@ class Fit:
         self._stepped = True
         if self._zero:
             loss = self._losses.take(optimizer)
-            if loss is not None and tracked.loss not in self.names and self._may("loss"):
+            if loss is not None and "loss" in self._ours and tracked.loss not in self.names:
                 self._row[tracked.loss] = loss
-            if self._may("optim/lr"):
+            if "optim/lr" in self._ours:
                 tracked.put_rates(self._row, optimizer)
         else:
             self._losses.drop()
@@ -125,28 +135,33 @@ class Fit:
     def batch_began(self, trainer: Any) -> None:
         """A batch is there."""
         self._step = batches_that_stepped(trainer)
+        if not self._until_claim:
+            self._claim()
+        self._until_claim -= 1
 
-    def backward_began(self, trainer: Any, loss: Any) -> None:
+    def backward_began(self, loss: Any) -> None:
         """The loss, as backward is about to be called on it: scaled where precision needs it."""
         if isinstance(loss, Tensor):
-            self._gaps.begin()
-            scale = scale_of(scaler_of(trainer))
-            self._losses.see(loss.detach() / scale if scale is not None else loss.detach(), None)
+            if not self._on_cpu:
+                self._gaps.begin()
+            scale = None if self._scaler is None else scale_of(self._scaler)
+            self._losses.see(loss if scale is None else loss.detach() / scale, None)
         self._backward_began = perf_counter()
 
-    def backward_ended(self, device: Any) -> None:
+    def backward_ended(self) -> None:
         """The gradients of a micro-batch are there."""
         self._clock.backward += perf_counter() - self._backward_began
-        if device.type != "cpu":
-            self._gaps.end(device)
+        if not self._on_cpu and self._device is not None:
+            self._gaps.end(self._device)
 
-    def batch_ended(self, trainer: Any, module: Any, batch: Any) -> None:
+    def batch_ended(self, trainer: Any, batch: Any) -> None:
         """A batch was trained on; if the optimizer stepped, or was to, the rows are complete."""
         self._samples += batch_size(batch, _COLLATED)
-        if accumulates(trainer, module):
-            return
-        if not self._stepped and scale_of(scaler_of(trainer)) is not None:
-            self._skips += 1
+        if not self._stepped:
+            if accumulates(trainer, self._module):
+                return
+            if self._scaler is not None and scale_of(self._scaler) is not None:
+                self._skips += 1
         self._stepped = False
         rate = self._time()
         row, self._row = self._row, {}
@@ -164,21 +179,20 @@ class Fit:
         """Record where this rank's time went since the last step; returns samples per second of all ranks."""
         alone = self._world == 1
         spent = self._clock.take(alone=alone)
-        on_device = self._gaps.take()
+        on_device = None if self._on_cpu else self._gaps.take()
         new, self._samples_taken = self._samples - self._samples_taken, self._samples
         if spent is None or spent.step <= 0:
             return 0.0
-        if self._may("time/step"):
+        if "time/step" in self._ours:
             busy = spent.busy if on_device is None or alone else on_device
             row = {"time/step": spent.step, "time/input": spent.input, "time/busy": busy}
             self._run.log(row, step=self._step, ranks="all")
         return new * self._world / spent.step
 
     def _complete(self, row: dict[str, Any], trainer: Any, rate: float) -> None:
-        if rate and self._may("throughput/samples"):
+        if rate and "throughput/samples" in self._ours:
             row["throughput/samples"] = rate
-        scale = scale_of(scaler_of(trainer))
-        if scale is not None:
+        if self._scaler is not None and (scale := scale_of(self._scaler)) is not None:
             row["optim/scale"] = number(scale)
             row["optim/skipped"] = self._skips
         row["progress/micro_step"] = trainer.fit_loop.total_batch_idx + 1
@@ -187,11 +201,14 @@ class Fit:
         if self._samples:
             row["progress/samples"] = self._samples * self._world
 
-    def _may(self, quantity: str) -> bool:
-        """Whether this quantity is ours to record; says so in the capture report once."""
-        if not claim(quantity, NAME, PRECEDENCE):
-            return False
-        if quantity not in self._reported:
-            self._reported.add(quantity)
-            report(quantity, "recorded", NAME)
-        return True
+    def _claim(self) -> None:
+        """Ask which quantities are ours to record; say so in the capture report."""
+        self._until_claim = CLAIMS
+        for quantity in QUANTITIES:
+            if quantity == "grad/norm" and self._sampling is None:
+                continue
+            if not claim(quantity, NAME, PRECEDENCE):
+                self._ours.discard(quantity)
+            elif quantity not in self._ours:
+                self._ours.add(quantity)
+                report(quantity, "recorded", NAME)

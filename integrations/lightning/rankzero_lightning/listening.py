@@ -11,13 +11,50 @@ from rankzero.plugin import guarded, replace
 from rankzero_lightning.flavors import Flavor
 from rankzero_lightning.recording import Recording
 
-BEFORE = frozenset(
-    {
-        "on_train_start", "on_train_batch_start", "on_after_backward", "on_validation_start", "on_validation_end",
-        "on_test_start", "on_test_end",
-    }
-)  # fmt: skip
-AFTER = frozenset({"on_before_backward", "on_train_batch_end", "on_train_end"})
+Look = Callable[[Recording, Any, tuple[Any, ...]], None]
+
+
+def _batch_began(recording: Recording, trainer: Any, args: tuple[Any, ...]) -> None:
+    if recording.fit is not None:
+        recording.fit.batch_began(trainer)
+
+
+def _batch_ended(recording: Recording, trainer: Any, args: tuple[Any, ...]) -> None:
+    if recording.fit is not None:
+        recording.fit.batch_ended(trainer, args[1])
+
+
+def _backward_began(recording: Recording, trainer: Any, args: tuple[Any, ...]) -> None:
+    if recording.fit is not None:
+        recording.fit.backward_began(args[0] if args else None)
+
+
+def _backward_ended(recording: Recording, trainer: Any, args: tuple[Any, ...]) -> None:
+    if recording.fit is not None:
+        recording.fit.backward_ended()
+
+
+def _of_trainer(method: Callable[[Recording, Any], None]) -> Look:
+    return lambda recording, trainer, args: method(recording, trainer)
+
+
+BEFORE: dict[str, Look] = {
+    "on_train_start": _of_trainer(Recording.fit_began),
+    "on_train_batch_start": _batch_began,
+    "on_after_backward": _backward_ended,
+    "on_validation_start": _of_trainer(Recording.evaluation_began),
+    "on_validation_end": _of_trainer(Recording.evaluation_ended),
+    "on_test_start": _of_trainer(Recording.evaluation_began),
+    "on_test_end": _of_trainer(Recording.evaluation_ended),
+}
+"""What is done before the Trainer calls a hook of its callbacks."""
+
+AFTER: dict[str, Look] = {
+    "on_before_backward": _backward_began,
+    "on_train_batch_end": _batch_ended,
+    "on_train_end": _of_trainer(Recording.fit_ended),
+}
+"""What is done after it."""
 
 
 class Trainers:
@@ -90,16 +127,19 @@ def _around_run(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _around_hooks(original: Callable[..., Any]) -> Callable[..., Any]:
-    before = guarded("looking at a Trainer")(Recording.before)
-    after = guarded("looking at a Trainer")(Recording.after)
+    before = {hook: guarded("looking at a Trainer")(look) for hook, look in BEFORE.items()}
+    after = {hook: guarded("looking at a Trainer")(look) for hook, look in AFTER.items()}
+    heard = before.keys() | after.keys()
 
     def _call_callback_hooks(trainer: Any, hook_name: str, *args: Any, **kwargs: Any) -> Any:
-        recording = trainers.active(trainer)
-        if recording is not None and hook_name in BEFORE:
-            before(recording, hook_name, trainer, trainer.lightning_module)
+        recording = trainers.active(trainer) if hook_name in heard else None
+        if recording is None:
+            return original(trainer, hook_name, *args, **kwargs)
+        if hook_name in before:
+            before[hook_name](recording, trainer, args)
         result = original(trainer, hook_name, *args, **kwargs)
-        if recording is not None and hook_name in AFTER:
-            after(recording, hook_name, trainer, trainer.lightning_module, args)
+        if hook_name in after:
+            after[hook_name](recording, trainer, args)
         return result
 
     return _call_callback_hooks

@@ -41,7 +41,7 @@ class Recording:
         self._options: Options | None = None
         self._run: Run | None = None
         self._phases: Phases | None = None
-        self._fit: Fit | None = None
+        self.fit: Fit | None = None
         self._continued = ""
         self._described = False
 
@@ -95,34 +95,29 @@ class Recording:
 
     # -- what happens in it ---------------------------------------------------------------------------------------------
 
-    def before(self, hook: str, trainer: Any, module: Any) -> None:
-        """A callback hook is about to be called."""
-        if hook == "on_train_start":
-            self._begin_fit(trainer, module)
-        elif hook == "on_train_batch_start" and self._fit is not None:
-            self._fit.batch_began(trainer)
-        elif hook == "on_after_backward" and self._fit is not None:
-            self._fit.backward_ended(module.device)
-        elif hook in {"on_validation_start", "on_test_start"} and not trainer.sanity_checking:
-            self._begin_phase(trainer, "evaluation")
-        elif hook in {"on_validation_end", "on_test_end"}:
-            self._end_phase(trainer)
+    def fit_began(self, trainer: Any) -> None:
+        """Training sets in."""
+        self._begin_fit(trainer, trainer.lightning_module)
 
-    def after(self, hook: str, trainer: Any, module: Any, args: tuple[Any, ...]) -> None:
-        """A callback hook was called."""
-        if hook == "on_before_backward" and self._fit is not None:
-            self._fit.backward_began(trainer, args[0] if args else None)
-        elif hook == "on_train_batch_end" and self._fit is not None:
-            self._fit.batch_ended(trainer, module, args[1])
-        elif hook == "on_train_end":
-            self._end_fit()
+    def fit_ended(self, trainer: Any) -> None:
+        """Training is over."""
+        self._end_fit()
+
+    def evaluation_began(self, trainer: Any) -> None:
+        """A validation or a test."""
+        if not trainer.sanity_checking:
+            self._begin_phase(trainer, "evaluation")
+
+    def evaluation_ended(self, trainer: Any) -> None:
+        """It is over."""
+        self._end_phase(trainer)
 
     def metrics(self, trainer: Any, metrics: Any, step: int | None) -> None:
         """The Trainer has told its loggers, if any, these metrics."""
         if not metrics:
             return
-        if self._fit is not None:
-            self._fit.names.update(map(str, metrics))
+        if self.fit is not None:
+            self.fit.names.update(map(str, metrics))
         if self._logger is not None:
             return
         run = self._of_now(trainer)
@@ -139,7 +134,7 @@ class Recording:
 
     def begin_checkpoint(self, trainer: Any) -> bool:
         """A checkpoint is about to be saved."""
-        return self._fit is not None and self._begin_phase(trainer, "checkpoint")
+        return self.fit is not None and self._begin_phase(trainer, "checkpoint")
 
     def end_checkpoint(self, trainer: Any, path: Any) -> None:
         """It was saved there."""
@@ -195,8 +190,8 @@ class Recording:
             describe_fit(run, trainer, module, layout=self._logger is None)
             define_monitored(run, trainer)
         wanted, every = self._wanted(run)
-        self._fit = Fit(run, trainer, module, self.clock, self._gaps, wanted=wanted, every=every)
-        self._fit.begin()
+        self.fit = Fit(run, trainer, module, self.clock, self._gaps, wanted=wanted, every=every)
+        self.fit.begin()
 
     def _wanted(self, run: Run) -> tuple[Wanted | None, int | None]:
         if self._options is not None:
@@ -210,7 +205,7 @@ class Recording:
         return Wanted(each=each, histograms=histograms), settings.log_every or None
 
     def _end_fit(self) -> None:
-        fit, self._fit = self._fit, None
+        fit, self.fit = self.fit, None
         trainer = self._trainer()
         if trainer is not None and self._phases is not None:
             self._phases.end(batches_that_stepped(trainer))
