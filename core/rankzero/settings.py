@@ -118,6 +118,12 @@ class Settings:
         _count,
         "optimizer steps between gradient samples; 0: chosen so that they cost under 0.5 %",
     )
+    log_model: str = _row(
+        "off",
+        "RANKZERO_LOG_MODEL",
+        _choice("off", "end", "checkpoint", also={"false": "off", "0": "off", "true": "end", "1": "end"}),
+        "what is kept with the run of a transformers Trainer's model: off (paths), end, checkpoint (each)",
+    )
     prices: str = _row("", "RANKZERO_PRICES", _text, "a TOML file of prices per device-hour")
     budget_hours: float = _row(
         0.0,

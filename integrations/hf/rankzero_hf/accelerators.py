@@ -39,12 +39,10 @@ def _around_init_trackers(original: Callable[..., Any]) -> Callable[..., Any]:
             offer_config(config, "accelerate.init_trackers")
             report("hyperparameters", "recorded", NAME)
 
-    def init_trackers(
-        accelerator: Any, project_name: str, config: Any = None, init_kwargs: Any = None, **kwargs: Any
-    ) -> Any:
+    def init_trackers(accelerator: Any, *args: Any, **kwargs: Any) -> Any:
         with loop.writers.silenced():
-            result = original(accelerator, project_name, config, init_kwargs, **kwargs)
-        note(accelerator, config)
+            result = original(accelerator, *args, **kwargs)
+        note(accelerator, kwargs.get("config", args[1] if len(args) > 1 else None))
         return result
 
     return init_trackers
@@ -63,10 +61,11 @@ def _around_log(original: Callable[..., Any]) -> Callable[..., Any]:
         run.log(values, step=step)
         report("log calls", "recorded", NAME)
 
-    def log(accelerator: Any, values: Any, step: int | None = None, *args: Any, **kwargs: Any) -> Any:
+    def log(accelerator: Any, *args: Any, **kwargs: Any) -> Any:
         with loop.writers.silenced():
-            result = original(accelerator, values, step, *args, **kwargs)
-        forward(accelerator, values, step)
+            result = original(accelerator, *args, **kwargs)
+        values, step = (*args, None, None)[:2]
+        forward(accelerator, kwargs.get("values", values), kwargs.get("step", step))
         return result
 
     return log
@@ -131,9 +130,9 @@ def _around_load_state(original: Callable[..., Any]) -> Callable[..., Any]:
         if saved:
             open_run(NAME, id=saved)
 
-    def load_state(accelerator: Any, input_dir: Any = None, *args: Any, **kwargs: Any) -> Any:
-        result = original(accelerator, input_dir, *args, **kwargs)
-        continue_run(accelerator, input_dir)
+    def load_state(accelerator: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(accelerator, *args, **kwargs)
+        continue_run(accelerator, kwargs.get("input_dir", args[0] if args else None))
         return result
 
     return load_state

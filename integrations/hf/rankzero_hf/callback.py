@@ -8,6 +8,7 @@ from typing import Any
 from transformers.trainer_callback import TrainerCallback
 
 from rankzero.plugin import guarded
+from rankzero_hf.models import wanted
 from rankzero_hf.recording import Recording
 
 EVENTS = (
@@ -23,11 +24,13 @@ class RankZeroCallback(TrainerCallback):
 
     Args:
         watch: "gradients", "parameters" or "all", to record every parameter as `Run.watch` does.
+        log_model: False keeps the paths of checkpoints; "end" also keeps the model that training ends with in the run's files,
+            "checkpoint" every checkpoint; as RANKZERO_LOG_MODEL says when not given.
         **given: for `rankzero.init`, where the callback makes the run: project, name, group, tags, notes, ...
     """
 
-    def __init__(self, watch: str | None = None, **given: Any) -> None:
-        self._recording = Recording(given, watch=watch)
+    def __init__(self, watch: str | None = None, log_model: bool | str | None = None, **given: Any) -> None:
+        self._recording = Recording(given, watch=watch, log_model=None if log_model is None else wanted(log_model))
 
 
 def _listener(event: str) -> Any:

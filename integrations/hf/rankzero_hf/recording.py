@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rankzero.plugin import Run, claim, release, report
-from rankzero_hf import describing, identity, listening
+from rankzero_hf import describing, identity, listening, models
 from rankzero_hf.runs import NAME, runs
 
 PRECEDENCE = 30
@@ -21,11 +21,15 @@ class Recording:
     Args:
         given: for `rankzero.init`.
         watch: what to watch of the model, as for `Run.watch`; None for nothing.
+        log_model: what to keep of the model: "off", "end", "checkpoint"; None for what the setting says.
     """
 
-    def __init__(self, given: dict[str, Any] | None = None, *, watch: str | None = None) -> None:
+    def __init__(
+        self, given: dict[str, Any] | None = None, *, watch: str | None = None, log_model: str | None = None
+    ) -> None:
         self._given = given or {}
         self._watch = watch
+        self._log_model = log_model
         self._run: Run | None = None
         self._state: Any = None
         self._events: dict[str, Callable[..., None]] = {
@@ -104,8 +108,13 @@ class Recording:
         run.event("checkpoint", str(path), path=str(path), step=state.global_step, epoch=state.epoch)
         run.summary.update({"checkpoint": str(path), **_best(state)})
         report("checkpoints", "recorded", NAME)
+        if self._keeps(run) == "checkpoint":
+            models.keep_checkpoint(run, path)
 
-    def _end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def _keeps(self, run: Run) -> str:
+        return run.settings.log_model if self._log_model is None else self._log_model
+
+    def _end(self, args: Any, state: Any, control: Any, *, model: Any = None, **more: Any) -> None:
         run = self._run
         self._state = None
         listening.end()
@@ -113,6 +122,8 @@ class Recording:
             release(quantity, NAME)
         if run is not None and not run.disabled and state.is_world_process_zero:
             run.summary.update({"total_flos": state.total_flos, **_best(state)})
+            if self._keeps(run) == "end":
+                models.keep_model(run, args, model, more.get("processing_class") or more.get("tokenizer"))
 
     def _interrupt(self, control: Any) -> None:
         """What the Trainer does next, if it is anything but training."""

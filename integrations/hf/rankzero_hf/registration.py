@@ -41,3 +41,21 @@ def _to_accelerate(module: ModuleType) -> None:
     available: list[Any] = module.get_available_trackers()
     if not started_by_run() and NAME not in available:
         available.append(NAME)
+    if not hasattr(module, "register_tracker_class"):  # before 1.15 no names but accelerate's own are taken
+        replace(module, "filter_trackers", _by_our_name)
+        after_import("accelerate.accelerator", _to_accelerator)
+
+
+def _to_accelerator(module: ModuleType) -> None:
+    replace(module, "filter_trackers", _by_our_name)
+
+
+def _by_our_name(original: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    def filter_trackers(log_with: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        asked = list(log_with) if isinstance(log_with, list | tuple) else [log_with]
+        if not any(isinstance(one, str) and one == NAME for one in asked):
+            return original(log_with, *args, **kwargs)
+        found = original([one for one in asked if not (isinstance(one, str) and one == NAME)], *args, **kwargs)
+        return found if NAME in found else [*found, NAME]
+
+    return filter_trackers

@@ -3,17 +3,15 @@
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from accelerate.state import PartialState
 from accelerate.tracking import GeneralTracker
 
-from rankzero import File, Image
+from rankzero import Image
 from rankzero.plugin import Run, current_run, open_run, opened_here, report, started_by_run, training_run
+from rankzero_pytorch.tables import Table
 
 NAME = "accelerate"
 
@@ -79,14 +77,7 @@ class RankZeroTracker(GeneralTracker):
         **kwargs: Any,
     ) -> None:
         """Record a table, given as columns and rows or as a DataFrame, as a JSON file."""
-        if dataframe is not None:
-            columns, data = [str(name) for name in dataframe.columns], dataframe.to_numpy().tolist()
-        elif data is None:
-            raise ValueError("log_table() needs data, a list of rows, or a dataframe")
-        folder = Path(tempfile.mkdtemp(prefix="rankzero-"))
-        path = folder / f"{table_name.replace('/', '_')}.table.json"
-        path.write_text(json.dumps({"columns": list(columns or ()), "data": data}, default=str), encoding="utf-8")
-        self.log({table_name: File(path)}, step, **kwargs)
+        self.log({table_name: Table(columns, data, dataframe)}, step, **kwargs)
 
     def finish(self) -> None:
         """End the run, if it was made here."""

@@ -14,6 +14,7 @@ from rankzero import Image, RankZeroError, Text
 from rankzero.plugin import Run, current_run, guard, read_settings, training_run
 from rankzero_lightning.checkpoints import Checkpoints
 from rankzero_lightning.describing import SOURCE
+from rankzero_pytorch.tables import Table
 from rankzero_pytorch.zero_change.model import describe
 
 _made: weakref.WeakSet[Run] = weakref.WeakSet()
@@ -225,6 +226,22 @@ class LoggerCore:
         """Record a text."""
         if not self._is_other_rank():
             self.live().log({key: Text(text)}, step=step)
+
+    def log_table(
+        self,
+        key: str,
+        columns: Sequence[str] | None = None,
+        data: Sequence[Sequence[Any]] | None = None,
+        dataframe: Any = None,
+        step: int | None = None,
+    ) -> None:
+        """Record a table, given as columns and rows or as a DataFrame.
+
+        Raises:
+            RankZeroError: there are neither rows nor a DataFrame.
+        """
+        if not self._is_other_rank():
+            self.live().log({key: Table(columns, data, dataframe)}, step=step)
 
     # -- copies ---------------------------------------------------------------------------------------------------------
 

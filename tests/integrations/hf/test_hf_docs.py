@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,10 @@ def test_page(root: Root, code: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    int(metadata.version("transformers").partition(".")[0]) < 5,
+    reason="transformers before 5 resumes on CPU in one process only, recorded or not",
+)
 def test_example_resumes(root: Root) -> None:
     """The example records itself by name, and its second part in two processes as the next attempt of the same run."""
     root.job(sys.executable, EXAMPLE, "--report-to", "rankzero", "--max-steps", "20")

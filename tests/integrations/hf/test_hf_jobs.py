@@ -17,8 +17,6 @@ RUN = (str(BIN / "rankzero"), "run")
 pytest.importorskip("transformers", reason=REASON)
 pytest.importorskip("accelerate", reason=REASON)
 
-from accelerate import tracking
-
 pytestmark = pytest.mark.slow
 
 
@@ -128,8 +126,6 @@ def test_no_trainer_with_another_tracker(root: Root) -> None:
 @pytest.mark.parametrize("change", ["none", "by name", "both"])
 def test_accelerate_launch_of_two(root: Root, change: str) -> None:
     """Two processes of `accelerate launch` are one run, whether recorded with no change, by name or both."""
-    if change != "none" and not hasattr(tracking, "register_tracker_class"):
-        pytest.skip("accelerate takes trackers by names of others' since 1.15")
     job = [*_accelerate(), NO_TRAINER]
     if change != "none":
         job += ["--with_tracking", "--report_to", "rankzero"]

@@ -12,7 +12,7 @@ from tests.integrations.hf.roots import REASON, Root
 pytest.importorskip("transformers", reason=REASON)
 pytest.importorskip("accelerate", reason=REASON)
 
-from tests.integrations.hf.tiny import model, trainer
+from tests.integrations.hf.tiny import classifier, trainer
 
 import rankzero
 from rankzero_hf import RankZeroCallback
@@ -243,7 +243,7 @@ def test_training_is_bit_identical(root: Root, train: Train) -> None:
 def test_search_trials_are_runs_of_a_group(root: Root) -> None:
     """Each trial of a hyperparameter search is a run of its own, with its parameters, in the search's group."""
     pytest.importorskip("optuna")
-    made = trainer(root.folder / "search", model_init=model, max_steps=4, eval_steps=2, save_steps=4)
+    made = trainer(root.folder / "search", model_init=classifier, max_steps=4, eval_steps=2, save_steps=4)
 
     def space(trial: Any) -> dict[str, Any]:
         return {"learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)}

@@ -24,7 +24,7 @@ class Sentences(torch.utils.data.Dataset[dict[str, Any]]):
         return {"input_ids": self.ids[index], "labels": int(self.ids[index][0] > 15)}
 
 
-def model() -> Any:
+def classifier() -> Any:
     """A classifier of some thousand random weights."""
     torch.manual_seed(0)
     return BertForSequenceClassification(
@@ -39,7 +39,9 @@ def model() -> Any:
     )
 
 
-def trainer(folder: Path, *, callbacks: Any = None, model_init: Any = None, **changed: Any) -> Any:
+def trainer(
+    folder: Path, *, callbacks: Any = None, model_init: Any = None, model: Any = None, **changed: Any
+) -> Any:
     """A Trainer of ten steps that logs each second step and evaluates and saves at the fifth and the tenth."""
     given: dict[str, Any] = {
         "output_dir": str(folder),
@@ -56,7 +58,7 @@ def trainer(folder: Path, *, callbacks: Any = None, model_init: Any = None, **ch
         "dataloader_pin_memory": False,
     }
     return Trainer(
-        None if model_init else model(),
+        None if model_init else model or classifier(),
         TrainingArguments(**{**given, **changed}),
         train_dataset=Sentences(),
         eval_dataset=Sentences(16),

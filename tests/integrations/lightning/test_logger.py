@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from argparse import Namespace
 from pathlib import Path
@@ -243,6 +244,17 @@ def test_images_and_texts(kit: Kit, root: Path) -> None:
     rankzero.finish()
     assert only(root).texts("note") == ["hello"]
     assert len(list((folders(root)[0] / "media").iterdir())) == 2
+
+
+def test_tables(kit: Kit, root: Path) -> None:
+    """Columns and rows of numbers, tensors and texts; neither rows nor a DataFrame gets a sentence."""
+    logger = kit.RankZeroLogger()
+    logger.log_table("answers", columns=["question", "right"], data=[["pi", np.float32(0.5)], ["e", torch.tensor(2)]])
+    with pytest.raises(rankzero.RankZeroError, match="a list of rows, or a dataframe"):
+        logger.log_table("empty")
+    rankzero.finish()
+    (table,) = (folders(root)[0] / "media").iterdir()
+    assert json.loads(table.read_text()) == {"columns": ["question", "right"], "data": [["pi", 0.5], ["e", 2]]}
 
 
 def test_fabric(kit: Kit, root: Path) -> None:
