@@ -10,7 +10,9 @@ import sys
 
 from benchmarks import harness
 
-BENCHMARKS = ["bench_import", "bench_log", "bench_watch", "bench_capture", "bench_keras"]
+BENCHMARKS = [
+    "bench_import", "bench_log", "bench_watch", "bench_capture", "bench_keras", "bench_lightning", "bench_hf"
+]  # fmt: skip
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ def measure(kind: str, every: int, folder: Path) -> None:
     from benchmarks.overhead import STEPS, WARMUP, Meter
     from lightning.pytorch import LightningModule, Trainer
 
-    class Model(LightningModule):
+    class Model(LightningModule):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
             super().__init__()
             self.layers = torch.nn.Sequential(torch.nn.Linear(16, 64), torch.nn.ReLU(), torch.nn.Linear(64, 1))
@@ -73,10 +73,11 @@ def measure(kind: str, every: int, folder: Path) -> None:
             return torch.optim.AdamW(self.parameters(), lr=1e-3)
 
     steps = WARMUP + STEPS + 2
+    data: Any = torch.randn(steps * 8, 16)
     Trainer(
         accelerator="cpu", logger=logger(kind, folder), max_epochs=1, log_every_n_steps=every,
         enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
-    ).fit(Model(), torch.utils.data.DataLoader(torch.randn(steps * 8, 16), batch_size=8))  # fmt: skip
+    ).fit(Model(), torch.utils.data.DataLoader(data, batch_size=8))  # fmt: skip
 
 
 if __name__ == "__main__":

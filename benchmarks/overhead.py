@@ -53,6 +53,15 @@ class Meter:
         harness.answer(cpu=cpu / STEPS * 1e6, wall=statistics.median(self._gaps[WARMUP:]) * 1e6)
 
 
+def _cpu_of_children() -> float:
+    """Seconds of CPU of all processes below this one."""
+    total = 0.0
+    for process in psutil.Process().children(recursive=True):
+        times = process.cpu_times()
+        total += times.user + times.system
+    return total
+
+
 def below_rankzero_run(module: str, *args: object) -> None:
     """Become `rankzero run` of the same benchmark, unless this is it already."""
     if os.environ.get("RANKZERO_LAUNCH"):
@@ -87,4 +96,6 @@ def compare(module: str, kinds: list[str], modes: dict[str, int], rounds: int) -
         for ours in kinds[1:3]:
             harness.promise(f"{ours}: CPU added to a step of 10 ms", added[ours] / percent, 1.0, " %")
             for theirs in kinds[3:]:
-                harness.promise_ratio(f"{ours}, against {theirs}", max(added[ours], 1.0), max(added[theirs], 1.0), 1 / 3)
+                harness.promise_ratio(
+                    f"{ours}, against {theirs}", max(added[ours], 1.0), max(added[theirs], 1.0), 1 / 3
+                )

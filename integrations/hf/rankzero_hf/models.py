@@ -36,7 +36,9 @@ def keep_checkpoint(run: Run, checkpoint: Path) -> None:
 def keep_model(run: Run, args: Any, model: Any, processing: Any) -> None:
     """Save the model, and what prepares its input, into the run's files, in the form that `from_pretrained` reads."""
     if getattr(args, "fsdp", None) or getattr(args, "deepspeed", None):
-        warn_once("log_model", 'log_model="end" needs the whole model on one rank; log_model="checkpoint" keeps its parts')
+        warn_once(
+            "log_model", 'log_model="end" needs the whole model on one rank; log_model="checkpoint" keeps its parts'
+        )
         return
     with tempfile.TemporaryDirectory(prefix="rankzero-") as place, run.phase("checkpoint"):
         folder = Path(place, FOLDER)

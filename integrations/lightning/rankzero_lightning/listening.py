@@ -35,7 +35,7 @@ def _backward_ended(recording: Recording, trainer: Any, args: tuple[Any, ...]) -
 
 
 def _of_trainer(method: Callable[[Recording, Any], None]) -> Look:
-    return lambda recording, trainer, args: method(recording, trainer)
+    return lambda recording, trainer, _: method(recording, trainer)
 
 
 BEFORE: dict[str, Look] = {

@@ -25,6 +25,10 @@ def compiling() -> bool:
     return is_dynamo_compiling() or _compiler_of_frames() is not None
 
 
+tracing = is_dynamo_compiling
+"""Whether the compiler is looking at this very code; a cheaper question than `compiling`."""
+
+
 def uncompiled(function: Callable[P, T]) -> Callable[P, T]:
     """Have `torch.compile` leave this function and what it calls alone: it runs as it is, and nothing is recompiled.
 

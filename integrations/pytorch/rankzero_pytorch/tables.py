@@ -26,7 +26,7 @@ class Table(File):
         super().__init__("table.json")
         if dataframe is not None:
             columns, data = [str(name) for name in dataframe.columns], dataframe.to_numpy().tolist()
-        elif data is None:
+        if data is None:
             raise RankZeroError("log_table() needs data, a list of rows, or a dataframe")
         rows = [list(row) for row in data]
         self._content = json.dumps({"columns": [str(name) for name in columns or ()], "data": rows}, default=_plain)

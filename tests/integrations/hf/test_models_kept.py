@@ -65,5 +65,7 @@ def test_every_checkpoint(root: Root, train: Train, monkeypatch: pytest.MonkeyPa
 
 def test_a_wrong_word_is_one_sentence() -> None:
     """It says what can be written."""
-    with pytest.raises(rankzero.RankZeroError, match='log_model=\'all\' is not known; write False, "end" or "checkpoint"'):
+    with pytest.raises(
+        rankzero.RankZeroError, match='log_model=\'all\' is not known; write False, "end" or "checkpoint"'
+    ):
         RankZeroCallback(log_model="all")

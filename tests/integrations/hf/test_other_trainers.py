@@ -12,17 +12,12 @@ pytest.importorskip("transformers", reason=REASON)
 pytest.importorskip("accelerate", reason=REASON)
 
 import torch
+import transformers
 from tests.integrations.hf.tiny import classifier, trainer
-from transformers import (
-    BartConfig,
-    BartForConditionalGeneration,
-    GPT2Config,
-    GPT2LMHeadModel,
-    Seq2SeqTrainer,
-    Seq2SeqTrainingArguments,
-)
 
 import rankzero_hf
+
+hf: Any = transformers
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -44,15 +39,15 @@ def test_sequence_to_sequence(root: Root) -> None:
     """Generated evaluation and prediction metrics are recorded with the lengths they had, at the Trainer's steps."""
     torch.manual_seed(0)
     small = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
-    bart = BartForConditionalGeneration(
-        BartConfig(
+    bart = hf.BartForConditionalGeneration(
+        hf.BartConfig(
             vocab_size=32, d_model=16, encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=16, pad_token_id=1,
             bos_token_id=0, eos_token_id=2, decoder_start_token_id=2, forced_eos_token_id=2, **small,
         )
     )  # fmt: skip
-    made = Seq2SeqTrainer(
+    made = hf.Seq2SeqTrainer(
         bart,
-        Seq2SeqTrainingArguments(**_usual(root.folder / "out"), predict_with_generate=True, generation_max_length=8),
+        hf.Seq2SeqTrainingArguments(**_usual(root.folder / "out"), predict_with_generate=True, generation_max_length=8),
         train_dataset=_sequences(),
         eval_dataset=_sequences()[:8],
         compute_metrics=lambda found: {"length": found.predictions.shape[1]},
@@ -88,17 +83,21 @@ def test_trl_supervised_fine_tuning(root: Root, by: str) -> None:
     trl = pytest.importorskip("trl", reason="needs trl: pip install trl")
     datasets = pytest.importorskip("datasets", reason="needs datasets: pip install datasets")
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
 
     words = Tokenizer(models.WordLevel({f"w{i}": i for i in range(60)} | {"<pad>": 60, "<eos>": 61}, unk_token="<pad>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="<eos>")
+    tokenizer = hf.PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="<eos>")
     rows = [{"input_ids": [i % 60, (i + 1) % 60, (i + 2) % 60, 61]} for i in range(32)]
     torch.manual_seed(0)
-    arguments = _usual(root.folder / "out") | {"eval_strategy": "no", "report_to": "rankzero" if by == "report_to" else "none"}
+    arguments = _usual(root.folder / "out") | {
+        "eval_strategy": "no",
+        "report_to": "rankzero" if by == "report_to" else "none",
+    }
     made = trl.SFTTrainer(
-        GPT2LMHeadModel(
-            GPT2Config(vocab_size=64, n_positions=16, n_embd=16, n_layer=1, n_head=2, pad_token_id=60, eos_token_id=61)
+        hf.GPT2LMHeadModel(
+            hf.GPT2Config(
+                vocab_size=64, n_positions=16, n_embd=16, n_layer=1, n_head=2, pad_token_id=60, eos_token_id=61
+            )
         ),
         args=trl.SFTConfig(**arguments, max_length=16),
         train_dataset=datasets.Dataset.from_list(rows),

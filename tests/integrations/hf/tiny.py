@@ -39,9 +39,7 @@ def classifier() -> Any:
     )
 
 
-def trainer(
-    folder: Path, *, callbacks: Any = None, model_init: Any = None, model: Any = None, **changed: Any
-) -> Any:
+def trainer(folder: Path, *, callbacks: Any = None, model_init: Any = None, model: Any = None, **changed: Any) -> Any:
     """A Trainer of ten steps that logs each second step and evaluates and saves at the fifth and the tenth."""
     given: dict[str, Any] = {
         "output_dir": str(folder),

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from rankzero.plugin import Run, guarded, report
-from rankzero_pytorch.internals import compiling
+from rankzero_pytorch.internals import tracing
 from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
 
@@ -93,7 +93,9 @@ class Phases:
         changed = guarded("noticing an evaluation")(self._mode)
 
         def train(module: Any, mode: bool = True) -> Any:
-            if not compiling() and id(module) in self.models:
+            if (
+                not tracing() and id(module) in self.models
+            ):  # cheap: called for each part of a model, by some at every step
                 changed(mode)
             return original(module, mode)
 
