@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 
 from rankzero.errors import guard
+from rankzero.run.threads import Thread, background
 
 
 class Chore:
@@ -34,7 +34,7 @@ class Chore:
         self.apart = apart
         self.leave = leave
         self.due = 0.0
-        self.thread: threading.Thread | None = None
+        self.thread: Thread | None = None
 
     def run_if_due(self, now: float) -> None:
         """Do it if it is time; an error of ours costs this one turn."""
@@ -44,7 +44,7 @@ class Chore:
         if not self.apart:
             self._run()
             return
-        self.thread = threading.Thread(target=self._run, name="rankzero-chore", daemon=True)
+        self.thread = background("rankzero-chore", self._run)
         with contextlib.suppress(RuntimeError):  # an interpreter that is ending starts no threads
             self.thread.start()
 

@@ -7,7 +7,6 @@ import builtins
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn, Protocol
 
 from rankzero.errors import guard
+from rankzero.run.threads import in_main
 
 INTERRUPTED = 128 + signal.SIGINT
 FATAL_SIGNALS = {signal.SIGTERM: "preempted", signal.SIGHUP: "killed"}
@@ -112,11 +112,11 @@ class Exits:
 
     def hold(self) -> None:
         """Until `release` a fatal signal waits: the main thread, which would close the runs, is writing one itself."""
-        self._holds += threading.current_thread() is threading.main_thread()
+        self._holds += in_main()
 
     def release(self) -> None:
         """End a `hold`, and the process if a fatal signal arrived meanwhile."""
-        if threading.current_thread() is not threading.main_thread():
+        if not in_main():
             return
         self._holds -= 1
         if self._waiting and not self._holds:
@@ -140,7 +140,7 @@ class Exits:
         self._previous = {place: getattr(*place) for place in self._hooks if hasattr(*place)}
         for module, name in self._previous:
             setattr(module, name, self._hooks[module, name])
-        if threading.current_thread() is not threading.main_thread():
+        if not in_main():
             return
         for signum in FATAL_SIGNALS:
             if signal.getsignal(signum) == signal.SIG_DFL:
@@ -150,7 +150,7 @@ class Exits:
         for (module, name), former in self._previous.items():
             if getattr(module, name) == self._hooks[module, name]:
                 setattr(module, name, former)
-        if threading.current_thread() is threading.main_thread():
+        if in_main():
             for signum, handler in self._handlers.items():
                 if signal.getsignal(signum) == self._on_signal:
                     signal.signal(signum, handler)
@@ -176,7 +176,7 @@ class Exits:
         self._previous[sys, "excepthook"](kind, error, trace)
 
     def _on_sys_exit(self, status: Any = None, /) -> NoReturn:
-        if threading.current_thread() is threading.main_thread():
+        if in_main():
             with guard("recording the exit code"):
                 code = exit_code(status)
                 cause = sys.exc_info()[1]
@@ -201,7 +201,7 @@ class Exits:
 
 
 def _restore_default(signum: int) -> None:
-    if threading.current_thread() is threading.main_thread():
+    if in_main():
         signal.signal(signum, signal.SIG_DFL)
         return
     import ctypes

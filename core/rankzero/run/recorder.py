@@ -15,6 +15,7 @@ from rankzero.journal import Journal
 from rankzero.run.chore import Chore
 from rankzero.run.exits import exits
 from rankzero.run.rows import ASIDE, RowWriter
+from rankzero.run.threads import Thread, background
 from rankzero.run.values.mixed import PLAIN, mixed
 
 Row = tuple[float, int | None, bool | None, str | None, dict[Any, Any]]
@@ -68,7 +69,7 @@ class Recorder:
         self._next_beat = 0.0
         self._outages = 0
         self._lost = 0
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
 
     @property
     def rows(self) -> RowWriter:
@@ -77,7 +78,7 @@ class Recorder:
 
     def start(self) -> None:
         """Start the writer thread. Where the system has none left, `log` and `finish` write by themselves."""
-        self._thread = threading.Thread(target=self._work, name="rankzero-writer", daemon=True)
+        self._thread = background("rankzero-writer", self._work)
         try:
             self._thread.start()
         except RuntimeError as error:
@@ -145,7 +146,7 @@ class Recorder:
         self._stop = True
         self._wake.set()
         thread = self._thread
-        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
+        if thread is not None and thread.is_alive() and thread.ident != threading.get_ident():
             thread.join(max(0.0, deadline - time.monotonic()))
         else:
             self._finish()

@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
 
 from rankzero.run.exits import FATAL_SIGNALS, exits
+from rankzero.run.threads import in_main
 
 GRACE = 1.0
 """Seconds the main thread has to react to a fatal signal before the writer thread does."""
@@ -36,7 +36,7 @@ class SignalWatch:
 
     def install(self) -> None:
         """Start listening; does nothing outside the main thread or where someone else listens already (asyncio)."""
-        if threading.current_thread() is not threading.main_thread():
+        if not in_main():
             return
         before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         if before != -1:
@@ -46,7 +46,7 @@ class SignalWatch:
 
     def remove(self) -> None:
         """Stop listening."""
-        if self._installed and threading.current_thread() is threading.main_thread():
+        if self._installed and in_main():
             if (before := signal.set_wakeup_fd(-1)) != self._writer:
                 signal.set_wakeup_fd(before, warn_on_full_buffer=False)
             self._installed = False

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rankzero.run.facts.secrets import scrub_text
+from rankzero.run.threads import background
 
 TIMEOUT = 10.0
 _running: set[subprocess.Popen[bytes]] = set()
@@ -104,9 +105,13 @@ def leave() -> None:
 
 def _read(process: subprocess.Popen[bytes], limit: int) -> bytes | None:
     _running.add(process)
-    deadline = threading.Timer(TIMEOUT, _kill, [process])
-    deadline.daemon = True
-    deadline.start()
+    over = threading.Event()
+
+    def end_in_time() -> None:
+        if not over.wait(TIMEOUT):
+            _kill(process)
+
+    background("rankzero-git", end_in_time).start()
     try:
         with process:
             output = process.stdout.read(limit) if process.stdout is not None else b""
@@ -114,7 +119,7 @@ def _read(process: subprocess.Popen[bytes], limit: int) -> bytes | None:
             if cut:
                 _kill(process)
     finally:
-        deadline.cancel()
+        over.set()
         _running.discard(process)
     return output if cut or process.returncode == 0 else None
 
