@@ -31,6 +31,7 @@ class Recording:
         self._watch = watch
         self._log_model = log_model
         self._run: Run | None = None
+        self._told: tuple[int, Any] | None = None
         self._state: Any = None
         self._events: dict[str, Callable[..., None]] = {
             "on_train_begin": self._begin,
@@ -52,6 +53,8 @@ class Recording:
     def _begin(self, args: Any, state: Any, control: Any, *, model: Any = None, **_: Any) -> None:
         again = self._state is not None and bool(args.auto_find_batch_size)
         run = runs.of_training(args, state, self._given, again=again)
+        if run is not self._run:
+            self._told = None
         self._run, self._state = run, state
         if run.disabled:
             return
@@ -84,7 +87,13 @@ class Recording:
 
     def _log(self, args: Any, state: Any, control: Any, *, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if logs:
-            self._words(args).log(dict(logs), step=state.global_step)
+            row = dict(logs)
+            now = (state.global_step, row.get("epoch"))
+            if now == self._told:  # a step's second line, of an evaluation or the whole training
+                del row["epoch"]
+            elif "epoch" in row:
+                self._told = now
+            self._words(args).log(row, step=state.global_step)
             report("log lines", "recorded", NAME)
         self._interrupt(control)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from rankzero.plugin import guarded, replace
+from rankzero.plugin import guarded, read_settings, replace
 from rankzero_lightning.flavors import Flavor
 from rankzero_lightning.recording import Recording
 
@@ -93,7 +93,9 @@ trainers = Trainers()
 
 
 def install(flavor: Flavor) -> None:
-    """Listen to the Trainers of a flavor, once however often it is asked for."""
+    """Listen to the Trainers of a flavor, once however often it is asked for; to none where nothing is to be recorded."""
+    if read_settings().mode == "disabled":
+        return
     call, trainer = flavor.module("trainer.call"), flavor.module("trainer.trainer").Trainer
     replace(trainer, "_run", _around_run)
     replace(trainer, "save_checkpoint", _around_save)
