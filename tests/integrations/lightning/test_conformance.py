@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,11 @@ import pytest
 from rankzero.testing.conformance import Conformance
 
 pytest.importorskip("lightning", reason="lightning is not installed: pip install 'rankzero[lightning]'")
-pytestmark = pytest.mark.slow
+NEWEST = tuple(map(int, metadata.version("lightning").split(".")[:2])) >= (2, 6)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not NEWEST, reason="tried with the newest Lightning: make test-lightning"),
+]
 
 
 class TestLightning(Conformance):
