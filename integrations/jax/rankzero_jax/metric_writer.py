@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+
 from rankzero import Image, Text
 from rankzero.plugin import Histogram, guarded
+from rankzero_jax.arriving import Held
 from rankzero_jax.runs import active_or_new
 
 
@@ -69,4 +72,5 @@ class MetricWriter:
     def _log(self, step: int, values: dict[str, Any]) -> None:
         run = active_or_new()
         if run is not None:
-            run.log(values, step=int(step))
+            kept = {name: Held(name, value) if isinstance(value, jax.Array) else value for name, value in values.items()}
+            run.log(kept, step=int(step))
