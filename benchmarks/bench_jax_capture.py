@@ -9,8 +9,9 @@ import os
 import statistics
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks import harness
@@ -36,14 +37,18 @@ KINDS = [
 
 def main() -> None:
     """Measure each form in a process of its own, its steps in turn with those of the bare step."""
+    if find_spec("optax") is None:
+        print("\nJAX: not measured, as optax is not installed: pip install 'rankzero[jax]'")
+        return
     harness.heading(f"JAX: a training step with recording, sampled every {EVERY} steps, beside the same step without")
     rows = []
     for kind in KINDS:
         found = harness.fresh("bench_jax_capture", kind)
-        rows.append([kind, found["bare"], found["usual"], found["sampled"], found["added"]])
+        rows.append([kind, *(found[column] for column in ("bare", "usual", "sampled", "added", "cpu"))])
         if kind in LIMITS:
-            harness.promise(f"{kind}: added to a step, amortised", found["added"], LIMITS[kind], " %")
-    harness.table(["", "bare ms", "most steps %", "sampled step %", "amortised %"], rows)
+            harness.promise(f"{kind}: time added to a step, amortised", found["added"], LIMITS[kind], " %")
+            harness.promise(f"{kind}: CPU added to a step, amortised", found["cpu"], LIMITS[kind], " %")
+    harness.table(["", "bare ms", "most steps %", "sampled step %", "amortised %", "of CPU %"], rows)
 
 
 def network() -> tuple[Any, Any, Any, Any]:
@@ -123,26 +128,38 @@ def measure(kind: str) -> None:
         for _ in range(2):
             pair(sides, 0)
         pairs = [pair(sides, turn % 2) for turn in range(PAIRS)]
-        rare = [ours - theirs for index, (theirs, ours) in enumerate(pairs) if (index + 2) % EVERY == 0]
-        usual = [ours - theirs for index, (theirs, ours) in enumerate(pairs) if (index + 2) % EVERY]
-        whole = statistics.median(theirs for theirs, _ in pairs)
-        often, seldom = statistics.median(usual) / whole * 100, statistics.median(rare) / whole * 100
-        harness.answer(bare=whole, usual=often, sampled=seldom, added=often + (seldom - often) / EVERY)
+        whole, often, seldom = shares([(theirs[0], ours[0]) for theirs, ours in pairs])
+        _, often_cpu, seldom_cpu = shares([(theirs[1], ours[1]) for theirs, ours in pairs])
+        harness.answer(
+            bare=whole,
+            usual=often,
+            sampled=seldom,
+            added=often + (seldom - often) / EVERY,
+            cpu=often_cpu + (seldom_cpu - often_cpu) / EVERY,
+        )
 
 
-def pair(sides: list[list[Any]], first: int) -> tuple[float, float]:
-    """Milliseconds of one step of either side, right after one another: what else the machine does hits both alike."""
+def shares(pairs: list[tuple[float, float]]) -> tuple[float, float, float]:
+    """The median bare step, and in percent of it what is added to most steps and to sampled ones."""
+    rare = [ours - theirs for index, (theirs, ours) in enumerate(pairs) if (index + 2) % EVERY == 0]
+    usual = [ours - theirs for index, (theirs, ours) in enumerate(pairs) if (index + 2) % EVERY]
+    whole = statistics.median(theirs for theirs, _ in pairs)
+    return whole, statistics.median(usual) / whole * 100, statistics.median(rare) / whole * 100
+
+
+def pair(sides: list[list[Any]], first: int) -> list[tuple[float, float]]:
+    """Milliseconds of one step of either side and of their CPU, right after one another: what else the machine does hits both."""
     import jax
 
-    times = [0.0, 0.0]
+    times = [(0.0, 0.0), (0.0, 0.0)]
     for side in (first, 1 - first):
         step, weights, state = sides[side]
-        began = perf_counter()
+        began, cpu = perf_counter(), process_time()
         weights, state, loss = step(weights, state)
         jax.block_until_ready((weights, loss))
-        times[side] = (perf_counter() - began) * 1e3
+        times[side] = (perf_counter() - began) * 1e3, (process_time() - cpu) * 1e3
         sides[side][1:] = weights, state
-    return times[0], times[1]
+    return times
 
 
 if __name__ == "__main__":
