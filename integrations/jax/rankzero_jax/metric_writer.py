@@ -72,5 +72,7 @@ class MetricWriter:
     def _log(self, step: int, values: dict[str, Any]) -> None:
         run = active_or_new()
         if run is not None:
-            kept = {name: Held(name, value) if isinstance(value, jax.Array) else value for name, value in values.items()}
+            kept = {
+                name: Held(name, value) if isinstance(value, jax.Array) else value for name, value in values.items()
+            }
             run.log(kept, step=int(step))
