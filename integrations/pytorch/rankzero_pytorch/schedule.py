@@ -38,6 +38,6 @@ class Schedule:
         last, self._last = self._last, (step, now)
         if self.every is not None or last is None or step <= last[0]:
             return
-        typical = max((now - last[1]) / (step - last[0]) - seconds, 1e-6)
+        typical = max((now - last[1] - seconds) / (step - last[0]), 1e-6)
         wanted = seconds / (SHARE * typical)
         self.distance = min(RAREST, 1 << max(0, int(wanted - 1e-9)).bit_length())
