@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,10 @@ __all__ = ["pytest_collection_modifyitems", "slurm_cluster"]
 for _name in [name for name in os.environ if name.startswith("RANKZERO_")]:
     del os.environ[_name]
 os.environ["RANKZERO_STRICT"] = "1"
+for _number in (signal.SIGHUP, signal.SIGQUIT):  # nohup and background jobs pass on that they are ignored
+    signal.signal(_number, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

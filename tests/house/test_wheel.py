@@ -36,7 +36,7 @@ def test_the_wheel_holds_every_source_file(wheel: zipfile.ZipFile) -> None:
         str(path.relative_to(root))
         for package, root in PACKAGES.items()
         for path in (root / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and path.suffix != ".pyc"
     }
     assert {"rankzero/py.typed", "rankzero_pytorch/py.typed"} <= expected
     assert any(name.endswith("sitecustomize.py") for name in expected)
