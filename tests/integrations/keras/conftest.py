@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pytest
 from tests.launchers.commands import clean_environ
 
 import rankzero
-from rankzero.records import Capture, Columns, Config, Event, Histogram, Phase, Record, Start, Summary, decode_line
+from rankzero.testing import Recorded
 
 SCRIPTS = Path(__file__).parent / "scripts"
 BIN = Path(sys.executable).parent
@@ -27,73 +26,6 @@ if importlib.util.find_spec("keras") is not None and "keras" not in sys.modules:
     os.environ.setdefault("KERAS_BACKEND", found[0] if found else "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 BACKEND = os.environ.get("KERAS_BACKEND", "")
-
-
-class Recorded:
-    """Everything in the journals of one run: series by key and rank, and the other records in order."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.series: dict[str, dict[int, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
-        self.records: list[Record] = []
-        self.starts: list[Start] = []
-        for path in sorted((folder / "journal").glob("*.jsonl")):
-            columns: dict[int, Columns] = {}
-            for line in path.read_bytes().splitlines():
-                self._take(decode_line(line), columns)
-
-    def _take(self, found: Any, columns: dict[int, Columns]) -> None:
-        if isinstance(found, Start):
-            self.starts.append(found)
-        elif isinstance(found, Columns):
-            columns[found.id] = found
-        elif isinstance(found, list) and found[0] != "h":
-            for key, value in zip(columns[found[0]].keys, found[3:], strict=True):
-                self.series[key][self.starts[-1].rank].append((found[1], value))
-        elif found is not None and not isinstance(found, list):
-            self.records.append(found)
-
-    def values(self, key: str, rank: int = 0) -> list[float]:
-        """The values of a metric, in the order of their steps."""
-        return [value for _, value in sorted(self.series[key][rank])] if key in self.series else []
-
-    def steps(self, key: str, rank: int = 0) -> list[int]:
-        """The steps of a metric, in order."""
-        return [step for step, _ in sorted(self.series[key][rank])] if key in self.series else []
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The config as merged."""
-        merged: dict[str, Any] = {}
-        for record in self.records:
-            if isinstance(record, Config):
-                merged.update(record.values)
-        return merged
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """What was put into the summary."""
-        merged: dict[str, Any] = {}
-        for record in self.records:
-            if isinstance(record, Summary):
-                merged.update(record.values)
-        return merged
-
-    def events(self, name: str) -> list[Event]:
-        """Events of a name."""
-        return [record for record in self.records if isinstance(record, Event) and record.event == name]
-
-    def histograms(self, key: str) -> list[Histogram]:
-        """Histograms of a key."""
-        return [record for record in self.records if isinstance(record, Histogram) and record.key == key]
-
-    def phases(self) -> set[str]:
-        """The phases there were."""
-        return {record.phase for record in self.records if isinstance(record, Phase)}
-
-    def captured(self, outcome: str) -> set[str]:
-        """What the capture report says was recorded, seen or off."""
-        return {record.what for record in self.records if isinstance(record, Capture) and record.outcome == outcome}
 
 
 class Root:

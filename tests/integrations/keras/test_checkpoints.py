@@ -40,7 +40,7 @@ def test_a_fit_goes_on_as_the_next_attempt(root: Root, name: str) -> None:
     recorded = root.only()
     assert sorted(start.attempt for start in recorded.starts) == [1, 2]
     assert _steps(recorded) == list(range(1, 13))
-    assert recorded.phases() >= {"checkpoint"}
+    assert "checkpoint" in recorded.phases()
     assert Path(recorded.summary["checkpoint/last"]).name == name.format(epoch=2)
     assert [event.data["step"] for event in recorded.events("checkpoint")] == [4, 8]
     assert recorded.values("time/checkpoint")
