@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -12,6 +13,9 @@ from typing import Any
 from rankzero.plugin import Run
 
 KEY = "rankzero.json"
+
+TRIES = 10
+TRY_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,7 @@ def sign(path: Any, run: Run, step: int) -> None:
         with zipfile.ZipFile(place, "a") as archive:
             archive.writestr(KEY, text)
     elif place.suffix == ".h5":
-        import h5py
-
-        with h5py.File(place, "a") as file:
+        with _opened(place, "a") as file:
             file.attrs[KEY] = text
 
 
@@ -48,9 +50,7 @@ def origin(path: Any) -> Origin | None:
         with zipfile.ZipFile(place) as archive:
             text = archive.read(KEY) if KEY in archive.namelist() else None
     elif place.suffix == ".h5":
-        import h5py
-
-        with h5py.File(place, "r") as file:
+        with _opened(place, "r") as file:
             text = file.attrs.get(KEY)
     return None if text is None else Origin(**json.loads(text))
 
@@ -63,3 +63,15 @@ def of_callbacks(callbacks: Iterable[Any]) -> Origin | None:
         if path and callable(latest) and (found := origin(latest(str(path)) if "{" in str(path) else path)) is not None:
             return found
     return None
+
+
+def _opened(place: Path, mode: str) -> Any:
+    """The HDF5 file, open. A process that is just being started holds the file's lock for a moment, though the file is closed."""
+    import h5py
+
+    for _ in range(TRIES):
+        try:
+            return h5py.File(place, mode)
+        except BlockingIOError:
+            time.sleep(TRY_SECONDS)
+    return h5py.File(place, mode)

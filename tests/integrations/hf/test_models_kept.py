@@ -53,6 +53,7 @@ def test_the_best_model_at_the_end(root: Root, train: Train) -> None:
     assert all((kept[key] == best[key]).all() for key in best)
 
 
+@pytest.mark.filterwarnings("ignore:mtime may not be reliable")
 def test_every_checkpoint(root: Root, train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     """RANKZERO_LOG_MODEL=checkpoint keeps each, also one that the Trainer deletes, complete enough to resume from."""
     monkeypatch.setenv("RANKZERO_LOG_MODEL", "checkpoint")
