@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from rankzero.plugin import Run, claim, report
+from rankzero.plugin import Run, claim, log_aside, report
 from rankzero_lightning.flavors import accumulates, batches_that_stepped, logged_names, scaler_of
 from rankzero_lightning.phases import NAME, PRECEDENCE
 from rankzero_pytorch.clipping import clipping
@@ -173,7 +173,7 @@ class Fit:
         self._complete(row, trainer, rate)
         for name in self.names & row.keys():
             del row[name]
-        self._run.log(row, step=self._step)
+        log_aside(self._run, row, self._step)
 
     def _time(self) -> float:
         """Record where this rank's time went since the last step; returns samples per second of all ranks."""
@@ -186,7 +186,7 @@ class Fit:
         if "time/step" in self._ours:
             busy = spent.busy if on_device is None or alone else on_device
             row = {"time/step": spent.step, "time/input": spent.input, "time/busy": busy}
-            self._run.log(row, step=self._step, ranks="all")
+            log_aside(self._run, row, self._step, "all")
         return new * self._world / spent.step
 
     def _complete(self, row: dict[str, Any], trainer: Any, rate: float) -> None:
