@@ -28,6 +28,8 @@ def train(plan):
             dmlc_retry=8,  # the tracker may come later than the others
         ):
             losses = [fit(plan, number) for number in range(plan.fits)]
+        if RANK == 0:
+            tracker.wait_for(60)  # it runs in this process, and the others take their leave of it
     return {"loss": losses[0], "others": losses[1:]}
 
 
