@@ -29,6 +29,9 @@ OURS = ["rankzero, no change", "rankzero_jax.log in jit", "rankzero_jax.log outs
 
 def main() -> None:
     """Measure each in a process of its own, its steps in turn with the bare ones."""
+    if find_spec("optax") is None:
+        print("\nJAX: not measured beside others, as optax is not installed: pip install 'rankzero[jax]'")
+        return
     harness.heading(
         f"JAX: a loop that logs loss, learning rate and time at each of {TURNS} steps, beside one that does not"
     )
