@@ -53,7 +53,7 @@ def norms(tensors: list[Tensor]) -> Tensor:
         parts = _pieces(tensor)
         pieces.extend(parts)
         lengths.append(len(parts))
-    squares = torch.stack(foreach_norm(pieces)).double().square_()
+    squares = torch.stack([_square(piece) for piece in pieces])
     return torch.stack([part.sum() for part in squares.split_with_sizes(lengths)]).sqrt_()
 
 
@@ -77,6 +77,15 @@ def finite(vectors: Sequence[Tensor]) -> bool | None:
     if any(vector.device.type != "cpu" for vector in vectors):
         return None
     return all(math.isfinite(vector.sum().item()) for vector in vectors)
+
+
+def _square(piece: Tensor) -> Tensor:
+    """The square of a norm on a CPU; the product of a vector with itself is the quickest way there, and the most accurate."""
+    if piece.dtype is torch.float32 and piece.is_contiguous():
+        flat = piece.view(-1)
+        square: Tensor = torch.dot(flat, flat)
+        return square.double()
+    return torch.linalg.vector_norm(piece).double().square_()
 
 
 def _pieces(tensor: Tensor) -> list[Tensor]:
