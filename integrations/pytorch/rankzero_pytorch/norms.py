@@ -83,9 +83,10 @@ def _square(piece: Tensor) -> Tensor:
     """The square of a norm on a CPU; the product of a vector with itself is the quickest way there, and the most accurate."""
     if piece.dtype is torch.float32 and piece.is_contiguous():
         flat = piece.view(-1)
-        square: Tensor = torch.dot(flat, flat)
-        return square.double()
-    return torch.linalg.vector_norm(piece).double().square_()
+        product: Tensor = torch.dot(flat, flat)
+        return product.double()
+    norm: Tensor = torch.linalg.vector_norm(piece)
+    return norm.double().square_()
 
 
 def _pieces(tensor: Tensor) -> list[Tensor]:
