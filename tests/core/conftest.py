@@ -33,10 +33,12 @@ class Scribe:
             file.write(data)
         return self
 
-    def rows(self, keys: Sequence[str], rows: Iterable[Sequence[Any]], *, local: bool = False) -> Scribe:
+    def rows(
+        self, keys: Sequence[str], rows: Iterable[Sequence[Any]], *, local: bool = False, aside: bool = False
+    ) -> Scribe:
         """Append rows `(step, seconds, *values)`."""
         self._columns += 1
-        self.add(Columns(id=self._columns, keys=list(keys), local=local))
+        self.add(Columns(id=self._columns, keys=list(keys), local=local, aside=aside))
         return self.raw(encode_rows([[self._columns, step, int(t * 1e6), *values] for step, t, *values in rows]))
 
     def curve(self, key: str, values: Sequence[float], *, local: bool = False, every: float = 1.0) -> Scribe:

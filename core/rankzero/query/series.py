@@ -92,10 +92,9 @@ def index(writers: Iterable[Writer]) -> dict[str, list[Part]]:
 
 
 def _by_the_program(parts: list[Part]) -> list[Part]:
-    """Without what an integration recorded for the job, where the program logged the same metric itself."""
-    if all(part.aside or part.local for part in parts):
-        return parts
-    return [part for part in parts if part.local or not part.aside]
+    """Without what an integration recorded for the job in attempts in which the program logged the same metric itself."""
+    itself = {part.writer.start.attempt for part in parts if not (part.aside or part.local)}
+    return [part for part in parts if part.local or not part.aside or part.writer.start.attempt not in itself]
 
 
 def series(key: str, parts: Sequence[Part], *, superseded: bool = False) -> Series:

@@ -83,7 +83,7 @@ class Columns(_Record, frozen=True, tag="columns", kw_only=True):
     """Names the values of the rows that carry this id.
 
     `local`: they are this rank's own, else they stand for the job. `aside`: an integration counts their steps; what the program
-    itself logs under the same name, if it does, stands in their place.
+    itself logs under the same name in the same attempt, if it does, stands in their place.
     """
 
     id: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Recorded:
 
     Attributes:
         series: `series[key][rank]` is the list of `(step, value)` as written: nothing is merged, sorted or superseded. Where the
-            program logged a metric itself, what an integration recorded under that name is left out.
+            program logged a metric itself, what an integration recorded under that name in that attempt is left out.
         local: the keys that are each rank's own; the others stand for the job.
         starts: the first record of every journal: its rank, attempt, launcher.
         records: all other records but rows, in order of attempt and rank.
@@ -43,19 +44,29 @@ class Recorded:
         self.folder = folder
         self.series: dict[str, dict[int, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
         self.local: set[str] = set()
-        self._aside: dict[str, dict[int, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
         self.starts: list[Start] = []
         self.writers: list[tuple[int, Record]] = []
+        journals: dict[int, list[Path]] = defaultdict(list)
         for path in sorted((folder / "journal").glob("*.jsonl")):
-            parsed = parse_journal_name(path.name)
-            if not attempt or (parsed is not None and parsed[0] == attempt):
-                self._read(path)
-        for key, by_rank in self._aside.items():
-            if key not in self.series or key in self.local:
-                for rank, points in by_rank.items():
-                    self.series[key][rank].extend(points)
+            if (parsed := parse_journal_name(path.name)) is not None and attempt in {0, parsed[0]}:
+                journals[parsed[0]].append(path)
+        for paths in journals.values():
+            self._read_attempt(paths)
 
-    def _read(self, path: Path) -> None:
+    def _read_attempt(self, paths: list[Path]) -> None:
+        points: list[tuple[Columns, int, int, list[float]]] = []
+        for path in paths:
+            points.extend(self._read(path))
+        itself = {key for column, *_ in points for key in column.keys if not (column.aside or column.local)}
+        for column, rank, step, values in points:
+            for key, value in zip(column.keys, values, strict=True):
+                if column.local or not column.aside or key not in itself:
+                    self.series[key][rank].append((step, value))
+                if column.local:
+                    self.local.add(key)
+
+    def _read(self, path: Path) -> Iterator[tuple[Columns, int, int, list[float]]]:
+        """The rows of a journal: their columns, rank, step and values; the other records go to where they belong."""
         columns: dict[int, Columns] = {}
         rank = 0
         for line in path.read_bytes().splitlines():
@@ -66,16 +77,9 @@ class Recorded:
             elif isinstance(found, Columns):
                 columns[found.id] = found
             elif isinstance(found, list) and found[0] != "h":
-                self._add(columns[found[0]], found[1], found[3:], rank)
+                yield columns[found[0]], rank, found[1], found[3:]
             elif found is not None and not isinstance(found, list):
                 self.writers.append((rank, found))
-
-    def _add(self, column: Columns, step: int, values: list[float], rank: int) -> None:
-        series = self._aside if column.aside else self.series
-        for key, value in zip(column.keys, values, strict=True):
-            series[key][rank].append((step, value))
-            if column.local:
-                self.local.add(key)
 
     @property
     def records(self) -> list[Record]:

@@ -13,6 +13,7 @@ from rankzero.errors import UnknownKeyError
 from rankzero.query import find_key, open_run, points
 from rankzero.query.strictjson import dumps
 from rankzero.records import Config, Define, Meta, Summary, Text
+from rankzero.testing import Recorded
 
 if TYPE_CHECKING:
     from tests.core.conftest import Journals
@@ -46,6 +47,18 @@ def test_local_values_of_all_ranks(journals: Journals) -> None:
         journals.writer(rank=rank).curve("time/step", [rank, rank + 10], local=True)
     series = open_run(journals.folder()).series("time/step")
     assert (series.scope, list(series.rank), list(series.value)) == ("local", [0, 1, 2] * 2, [0, 1, 2, 10, 11, 12])
+
+
+def test_what_the_program_logged_itself_stands_alone_in_its_attempt(journals: Journals) -> None:
+    """An integration's values give way where the program logged the metric, in that attempt and no other."""
+    journals.writer().rows(["loss", "grad/norm"], [(0, 0, 10, 1), (7, 1, 11, 2)], aside=True)
+    later = journals.writer(attempt=2, at=100).rows(["loss", "grad/norm"], [(8, 0, 12, 3)], aside=True)
+    later.rows(["loss"], [(0, 1, 0.5)])
+    view = open_run(journals.folder())
+    assert list(view.series("loss").value) == [0.5, 11]
+    assert list(view.series("grad/norm").value) == [1, 2, 3]
+    recorded = Recorded(journals.folder().path)
+    assert (recorded.values("loss"), recorded.values("grad/norm")) == ([10, 11, 0.5], [1, 2, 3])
 
 
 def test_a_later_attempt_supersedes_step_by_step(journals: Journals) -> None:
