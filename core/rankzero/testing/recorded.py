@@ -23,6 +23,8 @@ from rankzero.records import (
 )
 from rankzero.store import parse_journal_name
 
+Row = tuple[Columns, int, list[Any]]
+
 
 class Recorded:
     """Everything in the journals of a run: series by key and rank, and the other records in order.
@@ -32,8 +34,9 @@ class Recorded:
         attempt: only this one, counted from 1; all if 0.
 
     Attributes:
-        series: `series[key][rank]` is the list of `(step, value)` as written: nothing is merged, sorted or superseded. Where the
-            program logged a metric itself, what an integration recorded under that name in that attempt is left out.
+        series: `series[key][rank]` is the list of `(step, value)` as logged: nothing is merged, sorted or superseded, and a value
+            that arrived late, from a device, stands where it was logged. Where the program logged a metric itself, what an
+            integration recorded under that name in that attempt is left out.
         local: the keys that are each rank's own; the others stand for the job.
         starts: the first record of every journal: its rank, attempt, launcher.
         records: all other records but rows, in order of attempt and rank.
@@ -54,19 +57,19 @@ class Recorded:
             self._read_attempt(paths)
 
     def _read_attempt(self, paths: list[Path]) -> None:
-        points: list[tuple[Columns, int, int, list[float]]] = []
+        points: list[Row] = []
         for path in paths:
-            points.extend(self._read(path))
+            points.extend(sorted(self._read(path), key=_when))
         itself = {key for column, *_ in points for key in column.keys if not (column.aside or column.local)}
-        for column, rank, step, values in points:
+        for column, rank, (step, _, *values) in points:
             for key, value in zip(column.keys, values, strict=True):
                 if column.local or not column.aside or key not in itself:
                     self.series[key][rank].append((step, value))
                 if column.local:
                     self.local.add(key)
 
-    def _read(self, path: Path) -> Iterator[tuple[Columns, int, int, list[float]]]:
-        """The rows of a journal: their columns, rank, step and values; the other records go to where they belong."""
+    def _read(self, path: Path) -> Iterator[Row]:
+        """The rows of a journal: their columns and rank, and step, time and values; the other records go to where they belong."""
         columns: dict[int, Columns] = {}
         rank = 0
         for line in path.read_bytes().splitlines():
@@ -77,7 +80,7 @@ class Recorded:
             elif isinstance(found, Columns):
                 columns[found.id] = found
             elif isinstance(found, list) and found[0] != "h":
-                yield columns[found[0]], rank, found[1], found[3:]
+                yield columns[found[0]], rank, found[1:]
             elif found is not None and not isinstance(found, list):
                 self.writers.append((rank, found))
 
@@ -157,6 +160,10 @@ class Recorded:
     def captured(self, outcome: str) -> set[str]:
         """What the capture report says was recorded, seen or off."""
         return {record.what for record in self.records if isinstance(record, Capture) and record.outcome == outcome}
+
+
+def _when(row: Row) -> int:
+    return int(row[2][1])
 
 
 def folders(root: Path) -> list[Path]:

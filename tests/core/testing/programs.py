@@ -49,3 +49,25 @@ def logs_beside_an_integration() -> None:
     run.log({"loss": 0.5})
     run.finish()
     assert run.summary["loss"] == 0.5
+
+
+def logs_what_arrives_late() -> None:
+    """Log a value that is there only when later ones have been written."""
+    import rankzero
+
+    class Late:
+        def __init__(self) -> None:
+            self.there = False
+
+        def ready(self) -> bool:
+            return self.there
+
+        def value(self) -> float:
+            return 1.0
+
+    late, run = Late(), rankzero.init()
+    run.log({"loss": late})
+    run.log({"loss": 2.0})
+    run.flush()
+    late.there = True
+    run.finish()

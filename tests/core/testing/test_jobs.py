@@ -73,6 +73,12 @@ def test_what_the_program_logs_stands_first(jobs: Jobs) -> None:
     assert (found.values("loss"), found.values("grad/norm")) == ([0.5], [2.0])
 
 
+def test_what_arrives_late_stands_where_it_was_logged(jobs: Jobs) -> None:
+    """The order of a metric's values does not depend on when a device had them ready."""
+    jobs.call(f"{PROGRAMS}:logs_what_arrives_late")
+    assert jobs.only().series["loss"][0] == [(0, 1.0), (1, 2.0)]
+
+
 def test_no_run_is_an_error(tmp_path: Path) -> None:
     """Whoever expects one run hears how many there are."""
     with pytest.raises(AssertionError, match="found 0"):
