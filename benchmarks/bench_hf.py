@@ -1,4 +1,4 @@
-"""What recording costs a transformers Trainer a step, by name and with no change, beside its other callbacks.
+"""What recording costs a step of a transformers Trainer and of a loop with an Accelerator, beside their other trackers.
 
 python -m benchmarks.bench_hf
 """
@@ -15,11 +15,19 @@ from typing import Any
 from benchmarks import harness
 from benchmarks.loggers import stay_local
 
-KINDS = ["no callback", "report_to rankzero", "rankzero run", "TensorBoardCallback", "WandbCallback"]
-REPORT_TO = {"report_to rankzero": "rankzero", "TensorBoardCallback": "tensorboard", "WandbCallback": "wandb"}
-MODES = {"logging_steps=500, the default": 500, "logging_steps=1": 1}
-NEEDS = {"TensorBoardCallback": "tensorboard", "WandbCallback": "wandb"}
-ROUNDS = 3
+TRAINER = ["Trainer", "report_to rankzero", "Trainer, rankzero run", "TensorBoardCallback", "WandbCallback"]
+ACCELERATOR = [
+    "Accelerator",
+    "log_with rankzero",
+    "Accelerator, rankzero run",
+    "log_with tensorboard",
+    "log_with wandb",
+]
+REPORTS = {"report_to rankzero": "rankzero", "TensorBoardCallback": "tensorboard", "WandbCallback": "wandb"}
+NEEDS = {
+    "TensorBoardCallback": "tensorboard", "log_with tensorboard": "tensorboard",
+    "WandbCallback": "wandb", "log_with wandb": "wandb",
+}  # fmt: skip
 
 
 def main() -> None:
@@ -28,21 +36,71 @@ def main() -> None:
         return
     from benchmarks import overhead
 
-    kinds = [kind for kind in KINDS if importlib.util.find_spec(NEEDS.get(kind, "torch")) is not None]
-    harness.heading("transformers: one Trainer.train on CPU, each kind in a process of its own, in turns")
-    for kind in sorted({*KINDS} - {*kinds}):
-        print(f"  {kind}: not measured, {NEEDS[kind]} is not installed")
-    overhead.compare("bench_hf", kinds, MODES, ROUNDS)
+    harness.heading("Hugging Face: loops on CPU, each kind in a process of its own, by turns")
+    for kind, needed in NEEDS.items():
+        if importlib.util.find_spec(needed) is None:
+            print(f"  {kind}: not measured, {needed} is not installed")
+    overhead.compare("bench_hf", _there(TRAINER), {"logging_steps=500, the default": 500, "logging_steps=1": 1})
+    overhead.compare("bench_hf", _there(ACCELERATOR), {"accelerator.log at every step": 1})
 
 
-def measure(kind: str, every: int, folder: Path) -> None:
-    """Train a small model in this process; the meter in its forward pass answers."""
+def _there(kinds: list[str]) -> list[str]:
+    return [kind for kind in kinds if importlib.util.find_spec(NEEDS.get(kind, "torch")) is not None]
+
+
+def train(kind: str, every: int, folder: Path) -> None:
+    """A Trainer that trains a small model in this process; the meter in its forward pass answers."""
     import torch
-    from benchmarks.overhead import STEPS, WARMUP, Meter
+    from benchmarks.overhead import STEPS, WARMUP
     from transformers import Trainer, TrainingArguments
 
     if kind == "report_to rankzero":
         import rankzero_hf  # noqa: F401
+    steps = WARMUP + STEPS + 2
+    Trainer(
+        _model(),
+        TrainingArguments(
+            str(folder / "out"), report_to=REPORTS.get(kind, "none"), max_steps=steps, logging_steps=every,
+            per_device_train_batch_size=8, save_strategy="no", use_cpu=True, disable_tqdm=True,
+            dataloader_pin_memory=False,
+        ),
+        train_dataset=[{"x": row} for row in torch.randn(steps * 8, 16)],
+    ).train()  # fmt: skip
+
+
+def loop(kind: str, every: int, folder: Path) -> None:
+    """The same with a loop of its own, in the style of transformers' `*_no_trainer` examples."""
+    import torch
+    from accelerate import Accelerator
+    from benchmarks.overhead import STEPS, WARMUP
+
+    tracker = kind.removeprefix("log_with ") if kind.startswith("log_with ") else None
+    if tracker == "rankzero":
+        import rankzero_hf  # noqa: F401
+    accelerator = Accelerator(cpu=True, log_with=tracker, project_dir=folder)
+    model = _model()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer)
+    data: Any = torch.randn((WARMUP + STEPS + 2) * 8, 16)
+    loader = torch.utils.data.DataLoader(data, batch_size=8)
+    model, optimizer, loader, scheduler = accelerator.prepare(model, optimizer, loader, scheduler)
+    accelerator.init_trackers("bench", config={"lr": 1e-3})
+    for step, batch in enumerate(loader):
+        with accelerator.accumulate(model):
+            loss = model(batch)["loss"]
+            accelerator.backward(loss)
+            accelerator.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
+        if step % every == 0:
+            accelerator.log({"train_loss": loss.item(), "epoch": 0}, step=step)
+    accelerator.end_training()
+
+
+def _model() -> Any:
+    import torch
+    from benchmarks.overhead import Meter
 
     class Model(torch.nn.Module):
         def __init__(self) -> None:
@@ -54,27 +112,18 @@ def measure(kind: str, every: int, folder: Path) -> None:
             self.meter.work()
             return {"loss": self.layers(x).square().mean()}
 
-    steps = WARMUP + STEPS + 2
-    Trainer(
-        Model(),
-        TrainingArguments(
-            str(folder / "out"), report_to=REPORT_TO.get(kind, "none"), max_steps=steps, logging_steps=every,
-            per_device_train_batch_size=8, save_strategy="no", use_cpu=True, disable_tqdm=True,
-            dataloader_pin_memory=False,
-        ),
-        train_dataset=[{"x": row} for row in torch.randn(steps * 8, 16)],
-    ).train()  # fmt: skip
+    return Model()
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        if sys.argv[1] == "rankzero run":
+        if sys.argv[1].endswith("rankzero run"):
             from benchmarks.overhead import below_rankzero_run
 
             below_rankzero_run("bench_hf", *sys.argv[1:])
         warnings.simplefilter("ignore")
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as here:
             stay_local(Path(here))
-            measure(sys.argv[1], int(sys.argv[2]), Path(here))
+            (train if sys.argv[1] in TRAINER else loop)(sys.argv[1], int(sys.argv[2]), Path(here))
     else:
         main()

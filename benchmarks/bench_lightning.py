@@ -18,7 +18,6 @@ from benchmarks.loggers import stay_local
 KINDS = ["no logger", "RankZeroLogger", "rankzero run", "TensorBoardLogger", "WandbLogger"]
 MODES = {"log_every_n_steps=50, the default": 50, "log_every_n_steps=1": 1}
 NEEDS = {"TensorBoardLogger": "tensorboard", "WandbLogger": "wandb"}
-ROUNDS = 3
 
 
 def main() -> None:
@@ -31,7 +30,7 @@ def main() -> None:
     harness.heading("Lightning: one Trainer.fit on CPU, each kind in a process of its own, in turns")
     for kind in sorted({*KINDS} - {*kinds}):
         print(f"  {kind}: not measured, {NEEDS[kind]} is not installed")
-    overhead.compare("bench_lightning", kinds, MODES, ROUNDS)
+    overhead.compare("bench_lightning", kinds, MODES)
 
 
 def logger(kind: str, folder: Path) -> Any:
