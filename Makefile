@@ -12,6 +12,9 @@ PIP := $(BIN)/python -m pip install --quiet --quiet
 # Torch comes first and alone, so that the build found for it (a CPU one where that is what is offered) stays.
 TORCH := torch==2.13.0
 PYTEST := $(BIN)/python -m pytest
+# A leg uses little of what it installs: modules are compiled when they are imported, and kept then.
+LEG_PIP := bin/python -m pip install --quiet --quiet --no-compile
+export PYTHONDONTWRITEBYTECODE :=
 
 # An environment a file of tests/legs, with nothing but what it names: `make test-jax-oldest` runs tests/integrations/jax there.
 LEGS := $(patsubst tests/legs/%.txt,%,$(wildcard tests/legs/*.txt))
@@ -111,6 +114,6 @@ $(VENV)/.bench: pyproject.toml | $(VENV)/.dev
 .legs/%/.ready: tests/legs/%.txt pyproject.toml
 	@echo "Making the environment of tests/legs/$*.txt (a minute or two, once)"
 	@$(PYTHON) -m venv .legs/$*
-	@grep '^torch==' $< | xargs -r .legs/$*/bin/python -m pip install --quiet --quiet
-	@.legs/$*/bin/python -m pip install --quiet --quiet -r $< pytest pytest-timeout pytest-xdist
+	@grep '^torch==' $< | xargs -r $(@D)/$(LEG_PIP)
+	@$(@D)/$(LEG_PIP) -r $< pytest pytest-timeout pytest-xdist
 	@touch $@

@@ -57,6 +57,7 @@ __all__ = [
     "release",
     "replace",
     "report",
+    "require",
     "restore",
     "started_by_run",
     "training_run",
@@ -207,6 +208,21 @@ def feed(run: Run, source: Source) -> None:
             own numbers. It is called by one thread at a time.
     """
     run.feed(source)
+
+
+def require(*frameworks: str, distribution: str = "rankzero") -> None:
+    """Be sure that what an integration builds on is installed, in a release that is supported.
+
+    Args:
+        *frameworks: names as pip knows them; imported under the same ones, with underscores for dashes.
+        distribution: whose extras declare the supported releases: that of the integration.
+
+    Raises:
+        MissingDependencyError: one is not, in a sentence with the pip command.
+    """
+    from rankzero.run import requirements
+
+    requirements.require(*frameworks, distribution=distribution)
 
 
 def offer_config(values: dict[str, Any], source: str, *, another: bool = False) -> None:

@@ -136,7 +136,7 @@ class Settings:
         "",
         "RANKZERO_ACTIVATE",
         _text,
-        "set by `rankzero run`: frameworks and their integrations, torch=rankzero_pytorch:integration",
+        "set by `rankzero run`: frameworks, their integrations and the oldest release of each, torch=rankzero_pytorch:integration@2.9",
     )
     strict: bool = _row(False, "RANKZERO_STRICT", _flag, "raise rankzero's own errors instead of warning; for tests")
     quiet: bool = _row(False, "RANKZERO_QUIET", _flag, "print nothing but warnings")

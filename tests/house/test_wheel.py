@@ -21,6 +21,9 @@ def _build(source: Path, kind: str, into: Path) -> Path:
     return next(into.iterdir())
 
 
+pytestmark = pytest.mark.xdist_group("wheel")
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """The wheel built from the sdist, as an installer that finds no wheel builds it."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from rankzero.run.requirements import at_least, least_of, too_old
+
 LEAST_FREE = 1 << 30
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "fuse.sshfs", "ceph", "9p"}
 VOLATILE = {"tmpfs", "ramfs"}
@@ -101,21 +103,21 @@ def check_interpreter() -> Result:
 
 def check_frameworks() -> Iterator[Result]:
     """Each framework that an integration knows: installed, and in the supported range."""
-    ranges = _supported()
     entries = sorted(metadata.entry_points(group="rankzero.integrations"), key=lambda entry: entry.name)
     if not entries:
         yield Result("frameworks", "warn", "no integration is installed: `pip install rankzero` again")
     for entry in entries:
-        wanted = ranges.get(entry.name, "")
+        least = least_of(entry)
+        wanted = f"{entry.name}>={least}" if least else f"any {entry.name}"
         try:
             version = metadata.version(entry.name)
         except metadata.PackageNotFoundError:
-            yield Result(entry.name, "ok", f"{entry.name} is not installed; supported is {entry.name}{wanted}")
+            yield Result(entry.name, "ok", f"{entry.name} is not installed; supported is {wanted}")
             continue
-        if at_least(version, wanted):
-            yield Result(entry.name, "ok", f"{entry.name} {version} is supported ({entry.name}{wanted})")
+        if at_least(version, least):
+            yield Result(entry.name, "ok", f"{entry.name} {version} is supported ({wanted})")
         else:
-            yield Result(entry.name, "warn", f"{entry.name} {version} is too old: pip install '{entry.name}{wanted}'")
+            yield Result(entry.name, "warn", too_old(entry.name, version, least))
 
 
 def check_activation() -> Result:
@@ -146,35 +148,6 @@ def check_gpu() -> Result:
             "gpu", "warn", f"{len(names)} x {names[0]}, but their load is not sampled: pip install 'rankzero[gpu]'"
         )
     return Result("gpu", "ok", f"{len(names)} x {names[0]}")
-
-
-def at_least(version: str, wanted: str) -> bool:
-    """Whether a version satisfies a requirement's `>=`; other conditions are the installer's business."""
-    for condition in wanted.split(","):
-        if condition.strip().startswith(">="):
-            return _numbers(version) >= _numbers(condition.strip()[2:])
-    return True
-
-
-def _numbers(version: str) -> list[int]:
-    parts = version.split("+", maxsplit=1)[0].split(".")
-    return [int("".join(filter(str.isdigit, part)) or 0) for part in parts[:3]]
-
-
-def _supported() -> dict[str, str]:
-    """The supported range of each requirement, as rankzero's extras state it."""
-    try:
-        requirements = metadata.requires("rankzero") or []
-    except metadata.PackageNotFoundError:
-        return {}
-    ranges: dict[str, str] = {}
-    for requirement in requirements:
-        text, _, marker = (part.strip() for part in requirement.partition(";"))
-        if any(f"extra == {quote}{tools}{quote}" in marker for tools in ("dev", "bench") for quote in "'\""):
-            continue
-        name = text.rstrip("0123456789.,<>=!~* ")
-        ranges.setdefault(name, text[len(name) :].strip())
-    return ranges
 
 
 def _existing(path: Path) -> Path:

@@ -14,12 +14,19 @@ def activate(framework: str, target: str) -> None:
 
     Args:
         framework: the framework's import name.
-        target: where the integration is, "module:attribute".
+        target: where the integration is and the oldest release it supports, "module:attribute@release". An older one is left
+            alone, and a sentence says so.
     """
-    from rankzero.plugin import guard
+    from rankzero.plugin import guard, report, warn_once
+    from rankzero.run.requirements import complaint
 
+    place, _, least = target.partition("@")
     with guard(f"activating rankzero for {framework}"):
-        module, _, attribute = target.partition(":")
+        if why := complaint(framework, least):
+            warn_once(f"{framework} is too old", f"{why}; it is not recorded")
+            report(framework, "off", framework, why)
+            return
+        module, _, attribute = place.partition(":")
         getattr(importlib.import_module(module), attribute).activate()
 
 

@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from rankzero import settings
+from rankzero.run.requirements import least_of
 
 STARTUP = Path(__file__).parent / "startup"
 """The folder that goes to the front of PYTHONPATH; it holds sitecustomize.py and nothing else."""
@@ -44,8 +45,11 @@ def new_token(outer: str) -> str:
 
 
 def integrations() -> str:
-    """Frameworks and where their integrations are, as in "torch=rankzero_pytorch:integration", separated by commas.
+    """Frameworks, where their integrations are and the oldest release they support, separated by commas.
+
+    As in "torch=rankzero_pytorch:integration@2.9".
 
     Found once here, because looking through the installed packages takes a Python process tens of milliseconds.
     """
-    return ",".join(sorted({f"{entry.name}={entry.value}" for entry in entry_points(group=GROUP)}))
+    found = {(entry.name, entry.value, least_of(entry)) for entry in entry_points(group=GROUP)}
+    return ",".join(f"{name}={value}@{least}" if least else f"{name}={value}" for name, value, least in sorted(found))

@@ -6,6 +6,8 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rankzero.errors import warn_once
+
 if TYPE_CHECKING:
     from rankzero.run.run import Run
 
@@ -35,7 +37,12 @@ def _entry_points() -> dict[str, Any]:
 
 @cache
 def _load(name: str) -> Watcher:
-    return _entry_points()[name].load()  # type: ignore[no-any-return]
+    from rankzero.run.requirements import complaint, least_of
+
+    found = _entry_points()[name]
+    if why := complaint(name, least_of(found)):
+        warn_once(f"{name} is too old", f"{why}; what is recorded may be wrong")
+    return found.load()  # type: ignore[no-any-return]
 
 
 def of_loaded_frameworks() -> list[Watcher]:

@@ -21,17 +21,16 @@ register()
 
 
 def __getattr__(name: str) -> Any:
-    from rankzero.plugin import MissingDependencyError
+    from rankzero.plugin import require
 
-    if name not in {"RankZeroCallback", "RankZeroTracker"}:
-        raise AttributeError(f"module 'rankzero_hf' has no attribute {name!r}")
-    try:
-        if name == "RankZeroCallback":
-            from rankzero_hf.callback import RankZeroCallback as Found
-        else:
-            from rankzero_hf.tracker import RankZeroTracker as Found  # type: ignore[assignment]
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"transformers", "accelerate", "torch"}:
-            raise
-        raise MissingDependencyError(f"{name} needs {error.name}: pip install 'rankzero[hf]'") from error
-    return Found
+    if name == "RankZeroCallback":
+        require("transformers", "torch")
+        from rankzero_hf.callback import RankZeroCallback
+
+        return RankZeroCallback
+    if name == "RankZeroTracker":
+        require("accelerate", "torch")
+        from rankzero_hf.tracker import RankZeroTracker
+
+        return RankZeroTracker
+    raise AttributeError(f"module 'rankzero_hf' has no attribute {name!r}")

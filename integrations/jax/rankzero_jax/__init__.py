@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rankzero_jax import installed  # noqa: F401 - first: the rest imports JAX
 from rankzero_jax.identity import run_of
 from rankzero_jax.integration import JAX, integration, listen
 from rankzero_jax.metric_writer import MetricWriter
@@ -19,6 +20,9 @@ __all__ = ["JAX", "MetricWriter", "capture", "integration", "jit", "listen", "lo
 def __getattr__(name: str) -> Any:
     """`capture` and `record` need optax, which a program that only logs may not have."""
     if name in {"capture", "record"}:
+        from rankzero.plugin import require
+
+        require("optax")
         from rankzero_jax import capturing
 
         return getattr(capturing, name)

@@ -18,16 +18,11 @@ __all__ = ["RankZeroCallback", "RankZeroEvalCallback", "RankZeroModelCheckpoint"
 
 
 def __getattr__(name: str) -> Any:
-    from rankzero.plugin import MissingDependencyError
-
     if name not in __all__:
         raise AttributeError(f"module 'rankzero_keras' has no attribute {name!r}")
-    try:
-        from rankzero_keras import public
-    except ModuleNotFoundError as error:
-        if error.name != "keras":
-            raise
-        raise MissingDependencyError(
-            f"{name} needs Keras 3: pip install 'rankzero[keras]' and a backend for it"
-        ) from error
+    from rankzero.plugin import require
+
+    require("keras")
+    from rankzero_keras import public
+
     return getattr(public, name)

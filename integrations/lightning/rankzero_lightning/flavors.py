@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from rankzero.plugin import MissingDependencyError
+from rankzero.plugin import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,14 @@ def in_use() -> Flavor:
     """The flavor that this process has imported, `lightning` if it has imported both or none and both are installed.
 
     Raises:
-        MissingDependencyError: neither is installed.
+        MissingDependencyError: neither is installed, or in a release that is too old.
     """
     flavors = (LIGHTNING, PYTORCH_LIGHTNING)
-    for flavor in flavors:
-        if flavor.root in sys.modules:
-            return flavor
-    for flavor in flavors:
-        if importlib.util.find_spec(flavor.name) is not None:
-            return flavor
-    raise MissingDependencyError("PyTorch Lightning is not installed: pip install 'rankzero[lightning]'")
+    imported = [flavor for flavor in flavors if flavor.root in sys.modules]
+    installed = [flavor for flavor in flavors if importlib.util.find_spec(flavor.name) is not None]
+    chosen = (imported + installed + [LIGHTNING])[0]
+    require(chosen.name)
+    return chosen
 
 
 def batches_that_stepped(trainer: Any) -> int:

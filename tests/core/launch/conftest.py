@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 FRAMEWORK = """
+import os
+__version__ = os.environ.get("FRAMEWORK_VERSION", "2.0")
 complete = False
 import framework.part
 def train(**loss):
@@ -129,7 +131,8 @@ def framework(launcher: Launcher) -> dict[str, str]:
     launcher.script(FRAMEWORK, "site/framework/__init__.py")
     launcher.script("", "site/framework/part.py")
     launcher.script(INTEGRATION, "site/framework_rankzero.py")
-    launcher.script("Name: framework-rankzero\nVersion: 1.0\n", "site/framework_rankzero-1.0.dist-info/METADATA")
+    metadata = "Name: framework-rankzero\nVersion: 1.0\nRequires-Dist: framework>=1.10\n"
+    launcher.script(metadata, "site/framework_rankzero-1.0.dist-info/METADATA")
     points = "[rankzero.integrations]\nframework = framework_rankzero:integration\n"
     launcher.script(points, "site/framework_rankzero-1.0.dist-info/entry_points.txt")
     return {"PYTHONPATH": str(site)}

@@ -25,6 +25,15 @@ def test_nothing_happens_without_rankzero_run(launcher: Launcher, framework: dic
     assert launcher.plainly(sys.executable, "-c", SHOW, environ=framework).stdout == b"0 SourceFileLoader\n"
 
 
+def test_a_release_that_is_too_old_is_left_alone(launcher: Launcher, framework: dict[str, str]) -> None:
+    """What the integration does not support is not touched; one sentence says so, with the pip command."""
+    done = launcher.python(SHOW, environ={**framework, "FRAMEWORK_VERSION": "1.9.3"})
+    assert done.stdout == b"0 SourceFileLoader\n"
+    (sentence,) = [line for line in done.stderr.decode().splitlines() if "1.9.3" in line]
+    assert "older than 1.10" in sentence
+    assert "pip install 'framework>=1.10'" in sentence
+
+
 def test_a_script(launcher: Launcher, framework: dict[str, str]) -> None:
     """Python script.py."""
     script = launcher.script(SHOW)

@@ -75,8 +75,9 @@ def test_tokens_differ() -> None:
 
 
 def test_installed_integrations_are_named() -> None:
-    """The frameworks and where their integrations are come from the entry points."""
-    assert "torch=rankzero_pytorch:integration" in prepare({}, {})["RANKZERO_ACTIVATE"].split(",")
+    """The frameworks, where their integrations are and the oldest release they support come from what is installed."""
+    (least,) = re.findall(r"^pytorch = \[\"torch>=(.*)\"\]$", Path("pyproject.toml").read_text(), re.MULTILINE)
+    assert f"torch=rankzero_pytorch:integration@{least}" in prepare({}, {})["RANKZERO_ACTIVATE"].split(",")
 
 
 def test_an_unusable_variable_is_reported_before_the_job_starts(launcher: Launcher) -> None:
