@@ -185,8 +185,10 @@ def test_job_control(launcher: Launcher, terminal: Terminal) -> None:
     """In an interactive shell Ctrl-Z stops the job and `fg` continues it."""
     script = launcher.script("""
 import signal
-signal.signal(signal.SIGCONT, lambda *_: print("con" + "tinued", flush=True))
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
 print("re" + "ady", flush=True)
+signal.sigwait({signal.SIGCONT})
+print("con" + "tinued", flush=True)
 print("got " + input()[::-1], flush=True)
 """)
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal.theirs)
