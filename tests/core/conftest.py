@@ -6,12 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from rankzero.records import Columns, End, Event, Meta, Record, Start, encode, encode_rows
 from rankzero.store import RunFolder, journal_name
 
 WALL = 1_760_000_000.0
+
+hypothesis.settings.register_profile(
+    "any machine",  # the same examples everywhere, however long they take
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("any machine")
 
 
 class Scribe:

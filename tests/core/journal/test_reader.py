@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankzero.journal.reader import Batch, JournalReader, last_time, read_records
@@ -103,7 +103,7 @@ def test_a_tail_of_zeros_is_passed_over(tmp_path: Path, zeros: int) -> None:
     assert len(_all(_write(tmp_path / "j", data + b"\0" * zeros + more))[1]) == len(_all(tmp_path / "e")[1]) + 1
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(
     junk=st.lists(
         st.tuples(
@@ -130,7 +130,7 @@ def test_garbage_between_lines_hides_nothing(tmp_path: Path, junk: list[tuple[in
     assert repr(_all(_write(tmp_path / "j", b"".join(lines)))) == expected
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(cuts=st.lists(st.integers(0, 10_000), max_size=8))
 def test_reading_on_while_it_grows_reads_everything_once(tmp_path: Path, cuts: list[int]) -> None:
     """A reader that looks again and again at a growing journal sees every line exactly once."""

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankzero.errors import UnknownKeyError
@@ -98,7 +98,7 @@ def test_statistics(journals: Journals) -> None:
     assert '"last":"Infinity"' in dumps(y.document())
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     logged=st.lists(
         st.tuples(st.integers(1, 3), st.integers(0, 2), st.integers(0, 5), st.floats(width=32)), min_size=1, max_size=40

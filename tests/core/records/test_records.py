@@ -59,7 +59,7 @@ def _same(left: Any, right: Any) -> bool:
 
 
 @given(ANY_RECORD)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_every_record_comes_back(record: Record) -> None:
     """One line, one newline, the same record, for all kinds and all texts and numbers."""
     line = encode(record)
@@ -70,7 +70,7 @@ def test_every_record_comes_back(record: Record) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), STEPS, TIMES, st.lists(NUMBERS, max_size=6)), max_size=30))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_rows_come_back(given_rows: list[tuple[int, int, int, list[Any]]]) -> None:
     """Any floats, NaN and infinities too, integers of any size and bools, bit by bit, each row on its line."""
     rows = [[column, step, t, *values] for column, step, t, values in given_rows]
@@ -84,7 +84,7 @@ def test_rows_come_back(given_rows: list[tuple[int, int, int, list[Any]]]) -> No
 
 
 @given(st.lists(st.lists(NUMBERS, min_size=1, max_size=3), max_size=5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_rows_are_plain_json(given_rows: list[list[Any]]) -> None:
     """Any JSON reader reads them: what JSON lacks is spelled."""
 
@@ -104,7 +104,7 @@ def test_an_integer_of_too_many_digits_is_infinite() -> None:
 
 
 @given(TIMES, FLOATS, st.none() | STEPS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_beats_come_back(t: int, cpu: float, step: int | None) -> None:
     """Also before the first step."""
     found = decode_line(encode(["h", t, cpu, step]))
@@ -114,7 +114,7 @@ def test_beats_come_back(t: int, cpu: float, step: int | None) -> None:
 
 
 @given(st.dictionaries(st.text(), st.one_of(FLOATS, st.text()), max_size=4), st.text(), st.text())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_json_and_utf8_lack_stays_readable(values: dict[str, Any], message: str, key: str) -> None:
     """NaN, infinities and lone surrogates in a record make it neither unreadable nor an error."""
     event = decode_line(encode(records.Event(t=1, event="odd", message=message, data=values)))
@@ -126,7 +126,7 @@ def test_what_json_and_utf8_lack_stays_readable(values: dict[str, Any], message:
 
 
 @given(st.lists(FLOATS, min_size=1, max_size=5), st.lists(FLOATS, min_size=1, max_size=5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_histogram_keeps_numbers(edges: list[float], counts: list[float]) -> None:
     """Infinite edges become the largest floats, the finite ones are exact."""
     found = decode_line(encode(records.Histogram(t=1, step=2, key="h", edges=edges, counts=counts)))
@@ -137,7 +137,7 @@ def test_a_histogram_keeps_numbers(edges: list[float], counts: list[float]) -> N
 
 
 @given(ANY_RECORD, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_torn_or_overwritten_line_is_no_line(record: Record, data: st.DataObject) -> None:
     """Cut anywhere, or with any byte replaced, a line is a line or nothing, never an error."""
     line = encode(record).rstrip(b"\n")

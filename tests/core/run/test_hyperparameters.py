@@ -109,7 +109,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(anything)
 def test_anything_becomes_json(value: Any) -> None:
     """Whatever goes in, a dict that the journal and any JSON reader keep exactly comes out, with no exception."""
@@ -117,7 +117,7 @@ def test_anything_becomes_json(value: Any) -> None:
     assert _is_json(plain({"nested": [value, Hostile(), Masked()]}))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.recursive(
         st.integers(-(2**63) + 1, 2**63 - 1) | st.text("abcé", max_size=9),

@@ -164,7 +164,7 @@ def test_input_may_change_afterwards() -> None:
 floats = st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(floats, st.integers(1, 70))
 def test_histogram_is_numpys(values: list[float], bins: int) -> None:
     """The bins are those of numpy.histogram, from lists without numpy as from arrays with it."""

@@ -179,7 +179,7 @@ def test_nested_data() -> None:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text())
 def test_any_text_is_taken(text: str) -> None:
     """No text makes it fail, and a second pass changes nothing."""

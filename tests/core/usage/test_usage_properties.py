@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankzero.usage import Attempt, Usage, Writer, timeline, total, usage
@@ -16,7 +16,7 @@ from rankzero.usage import Attempt, Usage, Writer, timeline, total, usage
 DAY = 86400.0
 EPOCH = 1_764_547_200.0
 
-_few = settings(max_examples=80, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_few = settings(max_examples=80)
 _pause = st.sampled_from([0.0001, 0.3, 1.0, 1.0, 1.0, 2.5, 9.9, 30.0, 4000.0])
 _walls = st.floats(EPOCH, EPOCH + 3 * DAY)
 
