@@ -15,7 +15,8 @@ from typing import Any
 from benchmarks import harness
 from benchmarks.loggers import stay_local
 
-KINDS = ["no logger", "RankZeroLogger", "rankzero run", "TensorBoardLogger", "WandbLogger"]
+OURS = ["RankZeroLogger", "RankZeroCallback", "rankzero run"]
+KINDS = ["no logger", *OURS, "TensorBoardLogger", "WandbLogger"]
 MODES = {"log_every_n_steps=50, the default": 50, "log_every_n_steps=1": 1}
 NEEDS = {"TensorBoardLogger": "tensorboard", "WandbLogger": "wandb"}
 
@@ -27,10 +28,10 @@ def main() -> None:
     from benchmarks import overhead
 
     kinds = [kind for kind in KINDS if importlib.util.find_spec(NEEDS.get(kind, "lightning")) is not None]
-    harness.heading("Lightning: one Trainer.fit on CPU, each kind in a process of its own, in turns")
+    harness.heading("Lightning: one Trainer.fit on CPU, each kind in a process of its own, switched off and on")
     for kind in sorted({*KINDS} - {*kinds}):
         print(f"  {kind}: not measured, {NEEDS[kind]} is not installed")
-    overhead.compare("bench_lightning", kinds, MODES)
+    overhead.compare("bench_lightning", kinds, OURS, MODES)
 
 
 def logger(kind: str, folder: Path) -> Any:
@@ -52,15 +53,16 @@ def logger(kind: str, folder: Path) -> Any:
 
 def measure(kind: str, every: int, folder: Path) -> None:
     """Fit a small model in this process; the meter in its step answers."""
+    from benchmarks.overhead import STEPS, Meter, hooks  # before a framework
+
     import torch
-    from benchmarks.overhead import STEPS, WARMUP, Meter
     from lightning.pytorch import LightningModule, Trainer
 
     class Model(LightningModule):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
             super().__init__()
             self.layers = torch.nn.Sequential(torch.nn.Linear(16, 64), torch.nn.ReLU(), torch.nn.Linear(64, 1))
-            self.meter = Meter()
+            self.meter = Meter(switch)
 
         def training_step(self, batch: Any, batch_idx: int) -> Any:
             loss = self.layers(batch).square().mean()
@@ -71,12 +73,26 @@ def measure(kind: str, every: int, folder: Path) -> None:
         def configure_optimizers(self) -> Any:
             return torch.optim.AdamW(self.parameters(), lr=1e-3)
 
-    steps = WARMUP + STEPS + 2
-    data: Any = torch.randn(steps * 8, 16)
-    Trainer(
+    callbacks: list[Any] = []
+    if kind == "RankZeroCallback":
+        from rankzero_lightning import RankZeroCallback
+
+        callbacks.append(RankZeroCallback())
+    trainer = Trainer(
         accelerator="cpu", logger=logger(kind, folder), max_epochs=1, log_every_n_steps=every,
         enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
-    ).fit(Model(), torch.utils.data.DataLoader(data, batch_size=8))  # fmt: skip
+        callbacks=callbacks,
+    )  # fmt: skip
+    loggers, callbacks = trainer.loggers, trainer.callbacks
+
+    def switch(on: bool) -> None:
+        hooks.switch(on)
+        trainer.loggers = loggers if on else []
+        if kind == "RankZeroCallback":
+            trainer.callbacks = callbacks if on else callbacks[1:]
+
+    data: Any = torch.randn(STEPS * 8, 16)
+    trainer.fit(Model(), torch.utils.data.DataLoader(data, batch_size=8))
 
 
 if __name__ == "__main__":

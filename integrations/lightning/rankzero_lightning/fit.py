@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 
-from rankzero.plugin import Run, claim, log_aside, report
-from rankzero_lightning.flavors import accumulates, batches_that_stepped, logged_names, scaler_of
+from rankzero.plugin import Run, claim, report
+from rankzero_lightning.counters import Counters
+from rankzero_lightning.flavors import accumulates, scaler_of
 from rankzero_lightning.phases import NAME, PRECEDENCE
+from rankzero_lightning.rows import Shown, rows_of
 from rankzero_pytorch.clipping import clipping
 from rankzero_pytorch.internals import LoaderFacts, scale_of
 from rankzero_pytorch.numbering import Numbering
 from rankzero_pytorch.sampling import Sampling
 from rankzero_pytorch.steps import Closure, steps
 from rankzero_pytorch.wanted import Wanted
-from rankzero_pytorch.zero_change.clock import Clock
+from rankzero_pytorch.zero_change.clock import Clock, Spent
 from rankzero_pytorch.zero_change.gaps import Gaps
-from rankzero_pytorch.zero_change.losses import Losses
+from rankzero_pytorch.zero_change.losses import Losses, scalar
 from rankzero_pytorch.zero_change.optimizers import Tracked, number
 from rankzero_pytorch.zero_change.samples import batch_size
 
@@ -34,17 +36,18 @@ QUANTITIES = ("loss", "optim/lr", "grad/norm", "time/step", "throughput/samples"
 class Steps(Numbering):
     """Knows a step's number from Lightning: how many batches had stepped before it, as every Lightning logger is told."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, counters: Counters) -> None:
         super().__init__(run, first=0)
+        self._counters = counters
         self._numbers: dict[int, int] = {}
 
     def begin(self, *_: Any, **__: Any) -> None:
         """Nothing is to be found out."""
 
-    def mark(self, count: int, step: int) -> None:
-        """This process's `count`-th optimizer step is the run's step `step`."""
+    def mark(self, count: int) -> None:
+        """This process's `count`-th optimizer step is that of the batch under way."""
         self._numbers.pop(count - 2, None)
-        self._numbers[count] = step
+        self._numbers[count] = self._counters.stepped
 
     def step(self, count: int) -> int:
         """The number of this process's `count`-th step."""
@@ -52,11 +55,18 @@ class Steps(Numbering):
 
 
 class Fit:
-    """Listens to the optimizer steps of one fit, and is told of its batches.
+    """Is told of the batches of one fit, and listens to optimizers where that is needed.
+
+    Where Lightning runs the one optimizer it says all there is to know of a step, and optimizers are listened to only at the
+    steps at which gradients are sampled. Where the program steps them itself, a scaler may skip a step, or an optimizer calls
+    its closure several times, every step and every backward pass counts.
 
     Args:
         wanted: what to record of gradients and parameters, None for nothing.
         every: optimizer steps between such samples; None: as many as cost little.
+
+    Attributes:
+        hears: the hooks of Lightning's that it wants to be told of.
     """
 
     def __init__(
@@ -71,46 +81,56 @@ class Fit:
         every: int | None,
     ) -> None:
         self._run = run
+        self._rows = rows_of(run)
         self._clock = clock
         self._gaps = gaps
         self._losses = Losses()
-        self._numbering = Steps(run)
+        self._counters = Counters(trainer, module)
+        self._numbering = Steps(run, self._counters)
         self._world = int(trainer.world_size)
         self._zero = run.rank == 0
-        self._step = 0
         self._module = module
         self._scaler = scaler_of(trainer)
         self._device = getattr(module, "device", None)
         self._on_cpu = self._device is None or self._device.type == "cpu"
         self._tracked = {id(optimizer): Tracked(i + 1) for i, optimizer in enumerate(trainer.optimizers)}
+        self._automatic = bool(module.automatic_optimization)
+        self._closely = not self._automatic or self._scaler is not None or _calls_again(trainer.optimizers)
         self._row: dict[str, Any] = {}
         self._samples = self._samples_taken = 0
-        self._skips = 0
-        self._stepped = self._looked = False
+        self._skips = self._missed = 0
+        self._stepped = self._lost = False
         self._backward_began = 0.0
-        self.names: set[str] = set()
-        """Of the user's own metrics, which ours never overwrite."""
         self._ours: set[str] = set()
         self._until_claim = 0
         self._sampling: Sampling | None = None
         if wanted is not None:
             self._sampling = Sampling(run, module, wanted, every=every, suffix="", numbering=self._numbering)
+        self.hears = {"on_train_batch_end"}
+        if not self._closely:
+            self.hears.add("on_before_optimizer_step")
+        if self._closely or self._world > 1 or not self._on_cpu:
+            self.hears |= {"on_before_backward", "on_after_backward"}
 
     def begin(self) -> None:
         """Listen from now on."""
         clipping.install()
         self._clock.forget()
-        steps.add(self)
+        self._listen()
 
     def end(self) -> None:
         """The fit is over."""
         steps.remove(self)
 
+    # -- an optimizer steps ---------------------------------------------------------------------------------------------
+
     def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
         """Sample gradients; see `rankzero_pytorch.steps.Listener`."""
         if id(optimizer) not in self._tracked:
             return None
-        self._numbering.mark(count, self._step)
+        if not self._until_claim:
+            self._claim()
+        self._numbering.mark(count)
         if self._sampling is not None and "grad/norm" in self._ours:
             self._sampling.before_step(optimizer, closure, count)
         return None
@@ -120,32 +140,41 @@ class Fit:
         tracked = self._tracked.get(id(optimizer))
         if tracked is None:
             return
-        self._stepped = True
-        if self._zero:
-            loss = self._losses.take(optimizer)
-            if loss is not None and "loss" in self._ours and tracked.loss not in self.names:
-                self._row[tracked.loss] = loss
-            if "optim/lr" in self._ours:
-                tracked.put_rates(self._row, optimizer)
-        else:
-            self._losses.drop()
-        if self._sampling is not None:
+        if self._closely:
+            self._stepped = True
+            if self._zero:
+                self._take(self._losses.take(optimizer), tracked, optimizer)
+            else:
+                self._losses.drop()
+        if self._sampling is not None and "grad/norm" in self._ours:
             self._sampling.after_step(optimizer, closure, count)
 
-    def batch_began(self, trainer: Any) -> None:
-        """A batch is there."""
-        self._step = batches_that_stepped(trainer)
+    def about_to_step(self, optimizer: Optimizer) -> None:
+        """Lightning is about to have its one optimizer step."""
+        self._stepped = True
         if not self._until_claim:
             self._claim()
-        self._until_claim -= 1
+        if self._zero:
+            tracked = self._tracked.get(id(optimizer)) or next(iter(self._tracked.values()))
+            self._take(None, tracked, optimizer)
+
+    def _take(self, loss: float | Tensor | None, tracked: Tracked, optimizer: Optimizer) -> None:
+        if loss is not None and "loss" in self._ours:
+            self._row[tracked.loss] = loss
+        if "optim/lr" in self._ours:
+            tracked.put_rates(self._row, optimizer)
+
+    # -- a batch is trained on ------------------------------------------------------------------------------------------
 
     def backward_began(self, loss: Any) -> None:
         """The loss, as backward is about to be called on it: scaled where precision needs it."""
         if isinstance(loss, Tensor):
             if not self._on_cpu:
                 self._gaps.begin()
-            scale = None if self._scaler is None else scale_of(self._scaler)
-            self._losses.see(loss if scale is None else loss.detach() / scale, None)
+            if self._closely and not (self._automatic and self._lost):  # a closure that is called again: the same batch
+                self._lost = True
+                scale = None if self._scaler is None else scale_of(self._scaler)
+                self._losses.see(loss if scale is None else loss.detach() / scale, None)
         self._backward_began = perf_counter()
 
     def backward_ended(self) -> None:
@@ -154,56 +183,78 @@ class Fit:
         if not self._on_cpu and self._device is not None:
             self._gaps.end(self._device)
 
-    def batch_ended(self, trainer: Any, batch: Any) -> None:
+    def batch_ended(self, trainer: Any, output: Any, batch: Any) -> None:
         """A batch was trained on; if the optimizer stepped, or was to, the rows are complete."""
+        t = monotonic()
+        if not self._until_claim:
+            self._claim()
         self._samples += batch_size(batch, _COLLATED)
+        self._lost = False
+        if not self._closely and self._zero and type(output) is dict and "loss" in self._ours:
+            self._add_loss(output.get("loss"))
         if not self._stepped:
             if accumulates(trainer, self._module):
                 return
             if self._scaler is not None and scale_of(self._scaler) is not None:
                 self._skips += 1
+        self._show(t)
         self._stepped = False
-        rate = self._time()
-        row, self._row = self._row, {}
-        if not self._zero:
-            return
-        if not self._looked:
-            self._looked = True
-            self.names |= logged_names(trainer)
-        self._complete(row, trainer, rate)
-        for name in self.names & row.keys():
-            del row[name]
-        log_aside(self._run, row, self._step)
+        self._until_claim -= 1
+        if self._missed:
+            self._missed -= 1
+            if not self._missed:
+                steps.add(self)
+        elif not self._closely:
+            self._listen()
 
-    def _time(self) -> float:
-        """Record where this rank's time went since the last step; returns samples per second of all ranks."""
+    def _add_loss(self, given: Any) -> None:
+        """The loss of a micro-batch, in Lightning's own copy."""
+        loss = given.item() if self._on_cpu and type(given) is Tensor else scalar(given)
+        if loss is not None:
+            self._row["loss"] = self._row["loss"] + loss if "loss" in self._row else loss
+
+    def _show(self, t: float) -> None:
+        """Put down what this batch, which stepped, has shown."""
         alone = self._world == 1
-        spent = self._clock.take(alone=alone)
-        on_device = None if self._on_cpu else self._gaps.take()
+        row, self._row = self._row, {}
+        spent: Spent | None = self._clock.take(alone=alone)
         new, self._samples_taken = self._samples - self._samples_taken, self._samples
-        if spent is None or spent.step <= 0:
-            return 0.0
-        if "time/step" in self._ours:
-            busy = spent.busy if on_device is None or alone else on_device
-            row = {"time/step": spent.step, "time/input": spent.input, "time/busy": busy}
-            log_aside(self._run, row, self._step, "all")
-        return new * self._world / spent.step
-
-    def _complete(self, row: dict[str, Any], trainer: Any, rate: float) -> None:
-        if rate and "throughput/samples" in self._ours:
-            row["throughput/samples"] = rate
         if self._scaler is not None and (scale := scale_of(self._scaler)) is not None:
             row["optim/scale"] = number(scale)
             row["optim/skipped"] = self._skips
-        row["progress/micro_step"] = trainer.fit_loop.total_batch_idx + 1
-        row["progress/epoch"] = trainer.current_epoch
-        row["trainer/global_step"] = trainer.global_step
-        if self._samples:
-            row["progress/samples"] = self._samples * self._world
+        shown = Shown(
+            t,
+            self._counters.stepped,
+            row if self._zero else None,
+            self._counters.now(),
+            self._samples * self._world,
+            new * self._world if "throughput/samples" in self._ours else 0,
+            spent if "time/step" in self._ours else None,
+            None if self._on_cpu or alone else self._gaps.take(),
+        )
+        if self._on_cpu:
+            self._rows.put(shown)
+        else:
+            self._rows.log(self._run, shown)
+
+    def _listen(self) -> None:
+        """Listen to the next step, if it is to be sampled; `_missed` counts those that need no listening."""
+        if self._closely:
+            steps.add(self)
+            return
+        missed = None if self._sampling is None else self._sampling.pass_over()
+        self._missed = -1 if missed is None else missed
+        if self._missed:
+            steps.remove(self)
+        else:
+            steps.add(self)
 
     def _claim(self) -> None:
         """Ask which quantities are ours to record; say so in the capture report."""
         self._until_claim = CLAIMS
+        if self._run.state != "running":
+            self.end()
+            self.hears.clear()
         for quantity in QUANTITIES:
             if quantity == "grad/norm" and self._sampling is None:
                 continue
@@ -212,3 +263,8 @@ class Fit:
             elif quantity not in self._ours:
                 self._ours.add(quantity)
                 report(quantity, "recorded", NAME)
+
+
+def _calls_again(optimizers: list[Any]) -> bool:
+    """Whether an optimizer may call its closure several times in a step."""
+    return any(isinstance(optimizer, LBFGS) for optimizer in optimizers)

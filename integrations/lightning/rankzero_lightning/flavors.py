@@ -56,11 +56,6 @@ def accumulates(trainer: Any, module: Any) -> bool:
     return bool(module.automatic_optimization and trainer.fit_loop._should_accumulate())  # noqa: SLF001 - no public way
 
 
-def logged_names(trainer: Any) -> set[str]:
-    """Of the metrics that the module has logged in this stage so far, whenever they reach the loggers."""
-    return {metric.meta.name for metric in (trainer._results or {}).values()}  # noqa: SLF001 - no public way
-
-
 def scaler_of(trainer: Any) -> Any:
     """The GradScaler of a fit in half precision, if any."""
     return getattr(trainer.precision_plugin, "scaler", None)

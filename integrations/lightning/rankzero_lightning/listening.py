@@ -14,14 +14,14 @@ from rankzero_lightning.recording import Recording
 Look = Callable[[Recording, Any, tuple[Any, ...]], None]
 
 
-def _batch_began(recording: Recording, trainer: Any, args: tuple[Any, ...]) -> None:
-    if recording.fit is not None:
-        recording.fit.batch_began(trainer)
-
-
 def _batch_ended(recording: Recording, trainer: Any, args: tuple[Any, ...]) -> None:
     if recording.fit is not None:
-        recording.fit.batch_ended(trainer, args[1])
+        recording.fit.batch_ended(trainer, args[0], args[1])
+
+
+def _about_to_step(recording: Recording, trainer: Any, args: tuple[Any, ...]) -> None:
+    if recording.fit is not None:
+        recording.fit.about_to_step(args[0])
 
 
 def _backward_began(recording: Recording, trainer: Any, args: tuple[Any, ...]) -> None:
@@ -40,8 +40,8 @@ def _of_trainer(method: Callable[[Recording, Any], None]) -> Look:
 
 BEFORE: dict[str, Look] = {
     "on_train_start": _of_trainer(Recording.fit_began),
-    "on_train_batch_start": _batch_began,
     "on_after_backward": _backward_ended,
+    "on_before_optimizer_step": _about_to_step,
     "on_validation_start": _of_trainer(Recording.evaluation_began),
     "on_validation_end": _of_trainer(Recording.evaluation_ended),
     "on_test_start": _of_trainer(Recording.evaluation_began),
@@ -55,6 +55,11 @@ AFTER: dict[str, Look] = {
     "on_train_end": _of_trainer(Recording.fit_ended),
 }
 """What is done after it."""
+
+SELDOM = (BEFORE.keys() | AFTER.keys()) - {
+    "on_before_backward", "on_after_backward", "on_before_optimizer_step", "on_train_batch_end",
+}  # fmt: skip
+"""Those of them that are always heard; the others come with every step, and a fit asks for those that it needs."""
 
 
 class Trainers:
@@ -131,11 +136,12 @@ def _around_run(original: Callable[..., Any]) -> Callable[..., Any]:
 def _around_hooks(original: Callable[..., Any]) -> Callable[..., Any]:
     before = {hook: guarded("looking at a Trainer")(look) for hook, look in BEFORE.items()}
     after = {hook: guarded("looking at a Trainer")(look) for hook, look in AFTER.items()}
-    heard = before.keys() | after.keys()
 
     def _call_callback_hooks(trainer: Any, hook_name: str, *args: Any, **kwargs: Any) -> Any:
-        recording = trainers.active(trainer) if hook_name in heard else None
-        if recording is None:
+        recording = trainers.current
+        if recording is None or not (hook_name in recording.hears or hook_name in SELDOM):
+            return original(trainer, hook_name, *args, **kwargs)
+        if not recording.active or not recording.of(trainer):
             return original(trainer, hook_name, *args, **kwargs)
         if hook_name in before:
             before[hook_name](recording, trainer, args)

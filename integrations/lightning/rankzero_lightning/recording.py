@@ -18,6 +18,7 @@ from rankzero_lightning.phases import NAME, PRECEDENCE, Phases
 from rankzero_pytorch.wanted import Wanted
 from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
+from rankzero_pytorch.zero_change.hooks import rest
 
 WHOLE = ("loop", "SummaryWriter")
 """Claimed for as long as a Trainer works: plain-PyTorch capture stands down."""
@@ -27,7 +28,12 @@ OWN = ("loss", "optim/lr", "grad/norm", "time/step", "throughput/samples", "time
 
 
 class Recording:
-    """One Trainer, over all that it is asked to do. `active`: what it does now is recorded."""
+    """One Trainer, over all that it is asked to do.
+
+    Attributes:
+        active: what it does now is recorded.
+        hears: the hooks at every step that a fit wants to be told of.
+    """
 
     last: weakref.ref[Recording] | None = None
     """The last one without a logger of ours that had a run: another Trainer is another training."""
@@ -42,6 +48,7 @@ class Recording:
         self._run: Run | None = None
         self._phases: Phases | None = None
         self.fit: Fit | None = None
+        self.hears: set[str] = set()
         self._continued = ""
         self._described = False
 
@@ -62,6 +69,7 @@ class Recording:
         if self.active or rehearsal:
             for quantity in WHOLE:
                 claim(quantity, NAME, PRECEDENCE)
+            rest(resting=True)
         if not self.active:
             return
         project = read_settings().project if self._logger is None else self._logger.name
@@ -92,6 +100,7 @@ class Recording:
         self.active = False
         for quantity in WHOLE + OWN:
             release(quantity, NAME)
+        rest(resting=False)
 
     # -- what happens in it ---------------------------------------------------------------------------------------------
 
@@ -114,11 +123,7 @@ class Recording:
 
     def metrics(self, trainer: Any, metrics: Any, step: int | None) -> None:
         """The Trainer has told its loggers, if any, these metrics."""
-        if not metrics:
-            return
-        if self.fit is not None:
-            self.fit.names.update(map(str, metrics))
-        if self._logger is not None:
+        if not metrics or self._logger is not None:
             return
         run = self._of_now(trainer)
         if run is None:
@@ -191,6 +196,7 @@ class Recording:
             define_monitored(run, trainer)
         wanted, every = self._wanted(run)
         self.fit = Fit(run, trainer, module, self.clock, self._gaps, wanted=wanted, every=every)
+        self.hears = self.fit.hears
         self.fit.begin()
 
     def _wanted(self, run: Run) -> tuple[Wanted | None, int | None]:
@@ -206,6 +212,7 @@ class Recording:
 
     def _end_fit(self) -> None:
         fit, self.fit = self.fit, None
+        self.hears = set()
         trainer = self._trainer()
         if trainer is not None and self._phases is not None:
             self._phases.end(batches_that_stepped(trainer))

@@ -10,10 +10,12 @@ class Driving:
 
     Attributes:
         steps_done: the optimizer steps done before the one under way, in the framework's own count.
+        sees_all: its integration sees to everything itself; what listens for programs without one rests.
     """
 
     def __init__(self) -> None:
         self.steps_done: Callable[[], int] | None = None
+        self.sees_all = False
 
 
 driving = Driving()

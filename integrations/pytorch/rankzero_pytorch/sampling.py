@@ -80,6 +80,19 @@ class Sampling:
         self._cost = 0.0
         self._count = 0
 
+    def pass_over(self) -> int | None:
+        """Who knows of the model's steps otherwise need not have this listen to those that are not to be sampled.
+
+        Returns:
+            How many steps it may miss from now on, and has taken note of; None for all.
+        """
+        if self._silent:
+            return None
+        self._due = False
+        distance = self.schedule.next(self._steps) - self._steps
+        self._steps += distance - 1
+        return distance - 1
+
     def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
         """Measure what the optimizer is about to use; see `rankzero_pytorch.steps.Listener`."""
         if self._silent:

@@ -32,6 +32,12 @@ class Schedule:
             return (step - 1) % self.every == 0
         return step <= 2 or not step % self.distance  # noqa: PLR2004 - the first two
 
+    def next(self, step: int) -> int:
+        """The first step after this one that is due."""
+        if self.every is not None:
+            return step + self.every - (step - 1) % self.every
+        return step + 1 if step < 2 else step + self.distance - step % self.distance  # noqa: PLR2004 - the first two
+
     def spent(self, seconds: float, step: int) -> None:
         """A sample was taken at `step`, and cost this much."""
         now = perf_counter()

@@ -72,13 +72,15 @@ class Steps:
                 register_optimizer_step_post_hook(uncompiled(guarded("looking at an optimizer step")(self._after))),
             ]
 
-    def remove(self, listener: Listener) -> None:
-        """Leave `listener` alone again."""
+    def remove(self, listener: Listener) -> bool:
+        """Leave `listener` alone again; whether it had been told of steps."""
+        listening = listener in self._listeners
         self._listeners = tuple(other for other in self._listeners if other is not listener)
         if not self._listeners:
             for handle in self._handles:
                 handle.remove()
             self._handles = []
+        return listening
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         now = self._here.now

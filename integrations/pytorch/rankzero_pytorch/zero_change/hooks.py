@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from rankzero.plugin import after_import, replace
 from rankzero_pytorch.clipping import clipping
+from rankzero_pytorch.driving import driving
 from rankzero_pytorch.internals import loader_iterator, waits
 from rankzero_pytorch.steps import steps
 from rankzero_pytorch.zero_change.loop import Loop
@@ -31,6 +32,13 @@ def activate() -> Loop:
     for name in TENSORBOARD:
         after_import(name, loop.writers.install)
     return loop
+
+
+def rest(*, resting: bool) -> None:
+    """A framework whose integration sees to everything itself drives the loop from now on, or no longer does."""
+    if resting != driving.sees_all:
+        driving.sees_all = resting
+        loop.rest() if resting else loop.go_on()
 
 
 def listen() -> None:

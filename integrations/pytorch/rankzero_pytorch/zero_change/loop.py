@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch.optim import Optimizer
 
 from rankzero.plugin import Run, training_run
-from rankzero_pytorch.steps import Closure
+from rankzero_pytorch.steps import Closure, steps
 from rankzero_pytorch.zero_change.backward import Backward
 from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
@@ -30,6 +30,7 @@ class Loop:
         self.backward = Backward(losses, clock, gaps, phases)
         self.writers = Writers()
         self.seen = Seen(clock, gaps, losses, phases, Samples(clock), Scaling(losses))
+        self._rests = False
         self._broken = False
         self._run: Run | None = None
         self._recording: Recording | None = None
@@ -52,6 +53,18 @@ class Loop:
             self.seen.losses.drop()
         else:
             self._recording.after_step(optimizer, closure, count)
+
+    def rest(self) -> None:
+        """Leave the steps to another integration for a while."""
+        self._rests = steps.remove(self)
+        if self._rests:
+            self._change_run(None)
+
+    def go_on(self) -> None:
+        """Listen again, if this did before."""
+        if self._rests:
+            self.seen.losses.drop()
+            steps.add(self)
 
     def _change_run(self, run: Run | None) -> None:
         self._run = run
