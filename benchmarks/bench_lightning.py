@@ -25,13 +25,13 @@ def main() -> None:
     if importlib.util.find_spec("lightning") is None:
         print("\nLightning: not measured, it is not installed: pip install 'rankzero[lightning]'")
         return
-    from benchmarks import overhead
+    from benchmarks import switched
 
     kinds = [kind for kind in KINDS if importlib.util.find_spec(NEEDS.get(kind, "lightning")) is not None]
     harness.heading("Lightning: one Trainer.fit on CPU, each kind in a process of its own, switched off and on")
     for kind in sorted({*KINDS} - {*kinds}):
         print(f"  {kind}: not measured, {NEEDS[kind]} is not installed")
-    overhead.compare("bench_lightning", kinds, OURS, MODES)
+    switched.compare("bench_lightning", kinds, OURS, MODES)
 
 
 def logger(kind: str, folder: Path) -> Any:
@@ -53,7 +53,7 @@ def logger(kind: str, folder: Path) -> Any:
 
 def measure(kind: str, every: int, folder: Path) -> None:
     """Fit a small model in this process; the meter in its step answers."""
-    from benchmarks.overhead import STEPS, Meter, hooks  # before a framework
+    from benchmarks.switched import STEPS, Meter, hooks  # before a framework
 
     import torch
     from lightning.pytorch import LightningModule, Trainer

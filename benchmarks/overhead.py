@@ -77,18 +77,18 @@ class Meter:
         self._turns.say("ready")
         self._turns.hear()
         self._gaps.clear()
-        self._cpu, self._worked = process_time() + _cpu_of_children(), 0.0
+        self._cpu, self._worked = process_time() + cpu_of_children(), 0.0
 
     def _tell(self) -> None:
         """The figures of a block, in microseconds a step."""
         sleep(DRAIN)
-        cpu = process_time() + _cpu_of_children() - self._cpu - self._worked
+        cpu = process_time() + cpu_of_children() - self._cpu - self._worked
         walls, cpus = zip(*self._gaps[COLD:], strict=True)
         figures = {"wall": statistics.median(walls), "thread": statistics.median(cpus), "cpu": cpu / BLOCK}
         self._turns.say({name: seconds * 1e6 for name, seconds in figures.items()})
 
 
-def _cpu_of_children() -> float:
+def cpu_of_children() -> float:
     """Seconds of CPU of all processes below this one."""
     total = 0.0
     for process in psutil.Process().children(recursive=True):

@@ -7,26 +7,24 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter, process_time, sleep, thread_time
 from typing import Any
 
-import psutil
 import rankzero.plugin
 from benchmarks import harness
 
 WORK = 0.010
 """Seconds of work in a step."""
 
-WARMUP, BLOCK, PAIRS = 60, 50, 10
+WARMUP, BLOCK, PAIRS = 60, 10, 40
 """Steps before the first measurement, steps of a block, pairs of a block without and one with the tracker."""
 
 STEPS = WARMUP + BLOCK * PAIRS * 2 + 2
 
-COLD = 5
+COLD = 2
 """Steps of a block that are left out: those after a switch."""
 
-SETTLE = 0.15
+SETTLE = 0.12
 """Seconds after a block in which background threads and helper processes finish with it: their CPU counts."""
 
 FIGURES = {"thread": "CPU of the training thread", "wall": "wall", "cpu": "CPU with threads and helpers"}
@@ -40,6 +38,7 @@ class Hooks:
     def __init__(self) -> None:
         self._places: dict[tuple[Any, str], Any] = {}
         self._listeners: tuple[Any, ...] = ()
+        self._fair = False
         self._replace = rankzero.plugin.replace
         rankzero.plugin.replace = self._noting
 
@@ -50,6 +49,7 @@ class Hooks:
 
     def switch(self, on: bool) -> None:  # noqa: FBT001 - a switch
         """Take all of them out, or put them back."""
+        self._be_fair()
         steps = sys.modules["rankzero_pytorch.steps"].steps if "rankzero_pytorch.steps" in sys.modules else None
         for owner, name in self._places:
             if on and self._places[owner, name] is not None:
@@ -61,6 +61,13 @@ class Hooks:
             self._listeners = steps._listeners  # noqa: SLF001 - there is no public way, nor a use for one
         for listener in self._listeners if steps is not None else ():
             steps.add(listener) if on else steps.remove(listener)
+
+    def _be_fair(self) -> None:
+        """Gradients are sampled for a share of the time that passes, of which the tracker is on for a part only."""
+        schedule = sys.modules.get("rankzero_pytorch.schedule")
+        if schedule is not None and not self._fair:
+            self._fair = True
+            schedule.SHARE *= BLOCK * WORK / (BLOCK * WORK + SETTLE) / 2
 
 
 hooks = Hooks()
@@ -81,7 +88,9 @@ class Meter:
 
     def __init__(self, switch: Switch) -> None:
         import torch
+        from benchmarks.overhead import cpu_of_children
 
+        self._cpu_of_children = cpu_of_children
         torch.set_num_threads(1)
         self._matrix = torch.randn(256, 256)
         self._switch = switch
@@ -108,15 +117,15 @@ class Meter:
     def _begin(self) -> None:
         self._walls: list[float] = []
         self._left = self._thread = self._thread_left = self._worked = 0.0
-        self._cpu = process_time() + _cpu_of_children()
+        self._cpu = process_time() + self._cpu_of_children()
 
     def _end_block(self, done: int) -> None:
         """Note the figures of a block, in microseconds a step, and throw the switch."""
         if done:
             sleep(SETTLE)
-            cpu = process_time() + _cpu_of_children() - self._cpu - self._worked
+            cpu = process_time() + self._cpu_of_children() - self._cpu - self._worked
             self._blocks.append({
-                "thread": self._thread / len(self._walls) * 1e6, "wall": _middle(self._walls) * 1e6,
+                "thread": self._thread / len(self._walls) * 1e6, "wall": statistics.median(self._walls) * 1e6,
                 "cpu": cpu / BLOCK * 1e6,
             })  # fmt: skip
         if len(self._blocks) == 2 * PAIRS:
@@ -125,40 +134,21 @@ class Meter:
         self._begin()
 
     def _tell(self) -> None:
-        """The median, and the quartiles, of the differences of neighbours, and the loop without the tracker."""
+        """The mean difference of neighbours and its standard error, and the loop without the tracker."""
         figures: dict[str, float] = {}
         for name in FIGURES:
             off, on = ([block[name] for block in self._blocks[start::2]] for start in (0, 1))
             between = [(a + b) / 2 for a, b in zip(off, [*off[1:], off[-1]], strict=True)]
-            added = [with_it - without for with_it, without in zip(on, between, strict=True)]
-            low, middle, high = statistics.quantiles(added, n=4)
-            figures |= {name: middle, f"{name} low": low, f"{name} high": high}
+            added = _kept([with_it - without for with_it, without in zip(on, between, strict=True)])
+            figures |= {name: statistics.fmean(added), f"{name} error": statistics.stdev(added) / len(added) ** 0.5}
             figures[f"{name} alone"] = statistics.median(off)
         harness.answer(**figures)
 
 
-def _middle(values: list[float]) -> float:
-    """The mean without the twentieth at each end: what happens every few steps counts, a neighbour's work does not."""
+def _kept(values: list[float]) -> list[float]:
+    """Without the twentieth at each end: what happens every few steps counts, what else the machine does once does not."""
     cut = len(values) // 20
-    return statistics.fmean(sorted(values)[cut : len(values) - cut])
-
-
-def _cpu_of_children() -> float:
-    """Seconds of CPU of all processes below this one."""
-    total = 0.0
-    for process in psutil.Process().children(recursive=True):
-        times = process.cpu_times()
-        total += times.user + times.system
-    return total
-
-
-def below_rankzero_run(module: str, *args: object) -> None:
-    """Become `rankzero run` of the same benchmark, unless this is it already."""
-    if os.environ.get("RANKZERO_LAUNCH"):
-        return
-    command = [str(Path(sys.executable).with_name("rankzero")), "run", "--quiet", sys.executable, "-m"]
-    command += [f"benchmarks.{module}", *map(str, args)]
-    os.execv(command[0], command)
+    return sorted(values)[cut : len(values) - cut]
 
 
 def compare(module: str, kinds: list[str], ours: list[str], modes: dict[str, int]) -> None:
@@ -178,7 +168,7 @@ def compare(module: str, kinds: list[str], ours: list[str], modes: dict[str, int
                 found[kind] = harness.fresh(module, kind, every)
         alone = ", ".join(f"{found[kinds[0]][f'{name} alone']:.0f} {text}" for name, text in FIGURES.items())
         print(f"\n  {words}: microseconds a step beside {WORK * 1e3:.0f} ms of work; the loop alone: {alone}")
-        print(f"  Added: the median, and the quartiles, of {PAIRS} pairs of blocks of {BLOCK} steps")
+        print(f"  Added: the mean, and its standard error, of {PAIRS} pairs of blocks of {BLOCK} steps")
         harness.table(
             ["", *FIGURES.values()], [[kind, *(_spread(found[kind], name) for name in FIGURES)] for kind in kinds]
         )
@@ -186,7 +176,7 @@ def compare(module: str, kinds: list[str], ours: list[str], modes: dict[str, int
 
 
 def _spread(figures: dict[str, float], name: str) -> str:
-    return f"{figures[name]:.0f} ({figures[f'{name} low']:.0f}..{figures[f'{name} high']:.0f})"
+    return f"{figures[name]:.0f} ±{figures[f'{name} error']:.0f}"
 
 
 def _check(found: dict[str, dict[str, float]], ours: list[str], others: list[str], *, promised: bool) -> None:

@@ -66,6 +66,7 @@ class Fit:
         every: optimizer steps between such samples; None: as many as cost little.
 
     Attributes:
+        closely: every optimizer step and backward pass counts.
         hears: the hooks of Lightning's that it wants to be told of.
     """
 
@@ -95,7 +96,8 @@ class Fit:
         self._on_cpu = self._device is None or self._device.type == "cpu"
         self._tracked = {id(optimizer): Tracked(i + 1) for i, optimizer in enumerate(trainer.optimizers)}
         self._automatic = bool(module.automatic_optimization)
-        self._closely = not self._automatic or self._scaler is not None or _calls_again(trainer.optimizers)
+        self._only = next(iter(self._tracked.values()), Tracked(1))
+        self.closely = not self._automatic or self._scaler is not None or _calls_again(trainer.optimizers)
         self._row: dict[str, Any] = {}
         self._samples = self._samples_taken = 0
         self._skips = self._missed = 0
@@ -106,10 +108,9 @@ class Fit:
         self._sampling: Sampling | None = None
         if wanted is not None:
             self._sampling = Sampling(run, module, wanted, every=every, suffix="", numbering=self._numbering)
-        self.hears = {"on_train_batch_end"}
-        if not self._closely:
-            self.hears.add("on_before_optimizer_step")
-        if self._closely or self._world > 1 or not self._on_cpu:
+        self._global_step = self._counters.now()[2]
+        self.hears = {"on_train_batch_end"} if self.closely else set()
+        if self.closely or self._world > 1 or not self._on_cpu:
             self.hears |= {"on_before_backward", "on_after_backward"}
 
     def begin(self) -> None:
@@ -140,7 +141,7 @@ class Fit:
         tracked = self._tracked.get(id(optimizer))
         if tracked is None:
             return
-        if self._closely:
+        if self.closely:
             self._stepped = True
             if self._zero:
                 self._take(self._losses.take(optimizer), tracked, optimizer)
@@ -148,15 +149,6 @@ class Fit:
                 self._losses.drop()
         if self._sampling is not None and "grad/norm" in self._ours:
             self._sampling.after_step(optimizer, closure, count)
-
-    def about_to_step(self, optimizer: Optimizer) -> None:
-        """Lightning is about to have its one optimizer step."""
-        self._stepped = True
-        if not self._until_claim:
-            self._claim()
-        if self._zero:
-            tracked = self._tracked.get(id(optimizer)) or next(iter(self._tracked.values()))
-            self._take(None, tracked, optimizer)
 
     def _take(self, loss: float | Tensor | None, tracked: Tracked, optimizer: Optimizer) -> None:
         if loss is not None and "loss" in self._ours:
@@ -171,7 +163,7 @@ class Fit:
         if isinstance(loss, Tensor):
             if not self._on_cpu:
                 self._gaps.begin()
-            if self._closely and not (self._automatic and self._lost):  # a closure that is called again: the same batch
+            if self.closely and not (self._automatic and self._lost):  # a closure that is called again: the same batch
                 self._lost = True
                 scale = None if self._scaler is None else scale_of(self._scaler)
                 self._losses.see(loss if scale is None else loss.detach() / scale, None)
@@ -183,29 +175,45 @@ class Fit:
         if not self._on_cpu and self._device is not None:
             self._gaps.end(self._device)
 
-    def batch_ended(self, trainer: Any, output: Any, batch: Any) -> None:
+    def batch_begins(self, optimizer: Any) -> None:
+        """Lightning is about to train its one optimizer on a batch."""
+        if not self._until_claim:
+            self._claim()
+        if self._zero and "optim/lr" in self._ours:
+            self._only.put_rates(self._row, optimizer)
+
+    def batch_ends(self, output: Any, given: Any) -> None:
+        """It has; `given` is what the training step was called with."""
+        t = monotonic()
+        self._samples += batch_size(given.get("batch"), _COLLATED)
+        if self._zero and "loss" in self._ours:
+            self._add_loss(output.get("loss"))
+        counts = self._counters.now()
+        if counts[2] == self._global_step:
+            return
+        self._global_step = counts[2]
+        self._show(t, counts)
+        if self._missed:
+            self._missed -= 1
+            if not self._missed:
+                steps.add(self)
+        else:
+            self._listen()
+
+    def batch_ended(self, trainer: Any, batch: Any) -> None:
         """A batch was trained on; if the optimizer stepped, or was to, the rows are complete."""
         t = monotonic()
         if not self._until_claim:
             self._claim()
         self._samples += batch_size(batch, _COLLATED)
         self._lost = False
-        if not self._closely and self._zero and type(output) is dict and "loss" in self._ours:
-            self._add_loss(output.get("loss"))
         if not self._stepped:
             if accumulates(trainer, self._module):
                 return
             if self._scaler is not None and scale_of(self._scaler) is not None:
                 self._skips += 1
-        self._show(t)
         self._stepped = False
-        self._until_claim -= 1
-        if self._missed:
-            self._missed -= 1
-            if not self._missed:
-                steps.add(self)
-        elif not self._closely:
-            self._listen()
+        self._show(t, self._counters.now())
 
     def _add_loss(self, given: Any) -> None:
         """The loss of a micro-batch, in Lightning's own copy."""
@@ -213,10 +221,11 @@ class Fit:
         if loss is not None:
             self._row["loss"] = self._row["loss"] + loss if "loss" in self._row else loss
 
-    def _show(self, t: float) -> None:
+    def _show(self, t: float, counts: tuple[int, int, int]) -> None:
         """Put down what this batch, which stepped, has shown."""
         alone = self._world == 1
         row, self._row = self._row, {}
+        self._until_claim -= 1
         spent: Spent | None = self._clock.take(alone=alone)
         new, self._samples_taken = self._samples - self._samples_taken, self._samples
         if self._scaler is not None and (scale := scale_of(self._scaler)) is not None:
@@ -226,7 +235,7 @@ class Fit:
             t,
             self._counters.stepped,
             row if self._zero else None,
-            self._counters.now(),
+            counts,
             self._samples * self._world,
             new * self._world if "throughput/samples" in self._ours else 0,
             spent if "time/step" in self._ours else None,
@@ -239,7 +248,7 @@ class Fit:
 
     def _listen(self) -> None:
         """Listen to the next step, if it is to be sampled; `_missed` counts those that need no listening."""
-        if self._closely:
+        if self.closely:
             steps.add(self)
             return
         missed = None if self._sampling is None else self._sampling.pass_over()

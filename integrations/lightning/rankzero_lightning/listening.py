@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from rankzero.plugin import guarded, read_settings, replace
+from rankzero_lightning.fit import Fit
 from rankzero_lightning.flavors import Flavor
 from rankzero_lightning.recording import Recording
 
@@ -16,12 +17,7 @@ Look = Callable[[Recording, Any, tuple[Any, ...]], None]
 
 def _batch_ended(recording: Recording, trainer: Any, args: tuple[Any, ...]) -> None:
     if recording.fit is not None:
-        recording.fit.batch_ended(trainer, args[0], args[1])
-
-
-def _about_to_step(recording: Recording, trainer: Any, args: tuple[Any, ...]) -> None:
-    if recording.fit is not None:
-        recording.fit.about_to_step(args[0])
+        recording.fit.batch_ended(trainer, args[1])
 
 
 def _backward_began(recording: Recording, trainer: Any, args: tuple[Any, ...]) -> None:
@@ -41,7 +37,6 @@ def _of_trainer(method: Callable[[Recording, Any], None]) -> Look:
 BEFORE: dict[str, Look] = {
     "on_train_start": _of_trainer(Recording.fit_began),
     "on_after_backward": _backward_ended,
-    "on_before_optimizer_step": _about_to_step,
     "on_validation_start": _of_trainer(Recording.evaluation_began),
     "on_validation_end": _of_trainer(Recording.evaluation_ended),
     "on_test_start": _of_trainer(Recording.evaluation_began),
@@ -56,9 +51,7 @@ AFTER: dict[str, Look] = {
 }
 """What is done after it."""
 
-SELDOM = (BEFORE.keys() | AFTER.keys()) - {
-    "on_before_backward", "on_after_backward", "on_before_optimizer_step", "on_train_batch_end",
-}  # fmt: skip
+SELDOM = (BEFORE.keys() | AFTER.keys()) - {"on_before_backward", "on_after_backward", "on_train_batch_end"}
 """Those of them that are always heard; the others come with every step, and a fit asks for those that it needs."""
 
 
@@ -110,6 +103,8 @@ def install(flavor: Flavor) -> None:
     connector = flavor.module("trainer.connectors.logger_connector.logger_connector")
     replace(connector._LoggerConnector, "log_metrics", _around_metrics)  # noqa: SLF001 - no public way
     replace(flavor.module("loops.fetchers")._DataFetcher, "__next__", _around_fetch)  # noqa: SLF001
+    automatic = flavor.module("loops.optimization.automatic")
+    replace(automatic._AutomaticOptimization, "run", _around_batch)  # noqa: SLF001
     for path in ("tuner.lr_finder", "tuner.batch_size_scaling"):
         replace(flavor.module(path), "_try_loop_run", _around_rehearsal)
 
@@ -151,6 +146,24 @@ def _around_hooks(original: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return _call_callback_hooks
+
+
+def _around_batch(original: Callable[..., Any]) -> Callable[..., Any]:
+    """For automatic optimization, which Lightning runs batch by batch."""
+    begins = guarded("looking at a batch")(Fit.batch_begins)
+    ends = guarded("looking at a batch")(Fit.batch_ends)
+
+    def run(loop: Any, optimizer: Any, batch_idx: int, kwargs: Any) -> Any:
+        recording = trainers.current
+        fit = None if recording is None or not recording.active else recording.fit
+        if fit is None or fit.closely:
+            return original(loop, optimizer, batch_idx, kwargs)
+        begins(fit, optimizer)
+        output = original(loop, optimizer, batch_idx, kwargs)
+        ends(fit, output, kwargs)
+        return output
+
+    return run
 
 
 def _around_metrics(original: Callable[..., Any]) -> Callable[..., Any]:

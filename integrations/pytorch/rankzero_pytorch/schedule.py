@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-SHARE = 0.0025
+SHARE = 0.0015
 """What sampling may cost the training thread, unless the user says how often; with the writer's part it stays below 0.5 %."""
 
 RAREST = 1 << 16

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,11 +21,16 @@ from rankzero_pytorch.zero_change.loop import Loop
 from rankzero_pytorch.zero_change.waits import around_wait
 from rankzero_pytorch.zero_change.zeroing import around_zero_grad
 
+Around = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 TENSORBOARD = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
 
 
 loop = Loop()
 """Of this process."""
+
+_at_each_step: dict[tuple[Any, str], tuple[Any, Around]] = {}
+"""Where this listens at every step: what stands there, and what makes it."""
 
 
 def activate() -> Loop:
@@ -35,10 +42,25 @@ def activate() -> Loop:
 
 
 def rest(*, resting: bool) -> None:
-    """A framework whose integration sees to everything itself drives the loop from now on, or no longer does."""
-    if resting != driving.sees_all:
-        driving.sees_all = resting
-        loop.rest() if resting else loop.go_on()
+    """A framework whose integration sees to everything itself drives the loop from now on, or no longer does.
+
+    What is heard at every step is taken out meanwhile, unless somebody else has wrapped it: then it only lets through.
+    """
+    if resting == driving.sees_all:
+        return
+    driving.sees_all = resting
+    for (owner, name), (ours, around) in _at_each_step.items():
+        found = owner.__dict__[name]
+        if resting and found is ours:
+            setattr(owner, name, ours.__wrapped__)
+        elif not resting and found is ours.__wrapped__:
+            setattr(owner, name, ours)
+        elif not resting:
+            replace(owner, name, around)
+    if resting:
+        loop.rest()
+    else:
+        loop.go_on()
 
 
 def listen() -> None:
@@ -46,11 +68,11 @@ def listen() -> None:
     seen = loop.seen
     steps.add(loop)
     clipping.install()
-    replace(torch.autograd, "backward", loop.backward.around)
-    replace(Optimizer, "zero_grad", around_zero_grad(seen.losses))
+    _listen_at_each_step(torch.autograd, "backward", loop.backward.around)
+    _listen_at_each_step(Optimizer, "zero_grad", around_zero_grad(seen.losses))
     replace(GradScaler, "scale", seen.scaling.around_scale)
     replace(GradScaler, "step", seen.scaling.around_step)
-    replace(loader_iterator(), "__next__", seen.samples.around_next)
+    _listen_at_each_step(loader_iterator(), "__next__", seen.samples.around_next)
     replace(DataLoader, "__iter__", seen.samples.around_iter)
     replace(nn.Module, "train", seen.phases.around_train)
     replace(torch, "save", seen.phases.around_save)
@@ -62,3 +84,9 @@ def listen() -> None:
         replace(module, "async_save", seen.phases.around_save)
 
     after_import("torch.distributed.checkpoint.state_dict_saver", listen_to_checkpoints)
+
+
+def _listen_at_each_step(owner: Any, name: str, around: Around) -> None:
+    if (owner, name) not in _at_each_step:
+        replace(owner, name, around)
+        _at_each_step[owner, name] = owner.__dict__[name], around
