@@ -53,9 +53,8 @@ def logger(kind: str, folder: Path) -> Any:
 
 def measure(kind: str, every: int, folder: Path) -> None:
     """Fit a small model in this process; the meter in its step answers."""
-    from benchmarks.switched import STEPS, Meter, hooks  # before a framework
-
     import torch
+    from benchmarks.switched import STEPS, Meter, hooks  # before a framework
     from lightning.pytorch import LightningModule, Trainer
 
     class Model(LightningModule):  # type: ignore[misc, unused-ignore]

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from time import perf_counter, process_time, sleep, thread_time
 from typing import Any
 
-import rankzero.plugin
 from benchmarks import harness
+
+import rankzero.plugin
 
 WORK = 0.010
 """Seconds of work in a step."""
@@ -47,10 +48,11 @@ class Hooks:
         self._places[owner, name] = None
         return done
 
-    def switch(self, on: bool) -> None:  # noqa: FBT001 - a switch
+    def switch(self, on: bool) -> None:
         """Take all of them out, or put them back."""
         self._be_fair()
-        steps = sys.modules["rankzero_pytorch.steps"].steps if "rankzero_pytorch.steps" in sys.modules else None
+        module: Any = sys.modules.get("rankzero_pytorch.steps")
+        steps = None if module is None else module.steps
         for owner, name in self._places:
             if on and self._places[owner, name] is not None:
                 setattr(owner, name, self._places[owner, name])
@@ -59,12 +61,14 @@ class Hooks:
                 rankzero.plugin.restore(owner, name)
         if steps is not None and not on:
             self._listeners = steps._listeners  # noqa: SLF001 - there is no public way, nor a use for one
-        for listener in self._listeners if steps is not None else ():
-            steps.add(listener) if on else steps.remove(listener)
+            for listener in self._listeners:
+                steps.remove(listener)
+        for listener in self._listeners if on else ():
+            module.steps.add(listener)
 
     def _be_fair(self) -> None:
         """Gradients are sampled for a share of the time that passes, of which the tracker is on for a part only."""
-        schedule = sys.modules.get("rankzero_pytorch.schedule")
+        schedule: Any = sys.modules.get("rankzero_pytorch.schedule")
         if schedule is not None and not self._fair:
             self._fair = True
             schedule.SHARE *= BLOCK * WORK / (BLOCK * WORK + SETTLE) / 2
@@ -96,7 +100,8 @@ class Meter:
         self._switch = switch
         self._steps = 0
         self._blocks: list[dict[str, float]] = []
-        self._begin()
+        self._walls: list[float] = []
+        self._left = self._thread = self._thread_left = self._worked = self._cpu = 0.0
 
     def work(self) -> None:
         """A step's work."""
@@ -106,7 +111,7 @@ class Meter:
         if self._left and done > 0 and (done - 1) % BLOCK >= COLD:
             self._walls.append(began - self._left)
             self._thread += cpu - self._thread_left
-        if done > 0 and done % BLOCK == 0 or not done:
+        if (done > 0 and done % BLOCK == 0) or not done:
             self._end_block(done)
             began, cpu = perf_counter(), thread_time()
         while perf_counter() - began < WORK:
@@ -115,7 +120,7 @@ class Meter:
         self._left, self._thread_left = perf_counter(), thread_time()
 
     def _begin(self) -> None:
-        self._walls: list[float] = []
+        self._walls = []
         self._left = self._thread = self._thread_left = self._worked = 0.0
         self._cpu = process_time() + self._cpu_of_children()
 

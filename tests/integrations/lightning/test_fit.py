@@ -116,6 +116,27 @@ def test_accumulation(kit: Kit, root: Path, tmp_path: Path) -> None:
     assert recorded.values("progress/micro_step") == [2, 4]
 
 
+def test_an_optimizer_that_calls_its_closure_again(kit: Kit, root: Path, tmp_path: Path) -> None:
+    """The loss of a step of LBFGS is the one at the parameters before it, not the sum of all that it tried."""
+    losses: list[list[float]] = []
+
+    class Tries(kit.BoringModel):  # type: ignore[misc, name-defined]
+        def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+            losses.append([])
+
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            loss = super().training_step(batch, batch_idx)["loss"]
+            losses[-1].append(loss.item())
+            return loss
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.LBFGS(self.parameters(), lr=0.01, max_iter=3)
+
+    recorded = _fit(kit, root, tmp_path, Tries())
+    assert all(len(tried) > 1 for tried in losses)
+    assert recorded.values("loss") == pytest.approx([tried[0] for tried in losses])
+
+
 def test_several_optimizers_by_hand(kit: Kit, root: Path, tmp_path: Path) -> None:
     """Manual optimization with two optimizers: a loss and a learning rate of each, in one row for each batch."""
 

@@ -84,9 +84,9 @@ def batch_size(batch: Any, facts: LoaderFacts) -> int:
     """How many samples are in a batch: the length of its first tensor, unless it is a plain list of that many samples."""
     if not facts.collates and isinstance(batch, (list, tuple)) and len(batch) == facts.batch_size:
         return len(batch)
-    first = batch[0] if type(batch) in {list, tuple} and batch else batch
-    if type(first) is Tensor and (shape := first.shape):  # the common case, quickly
-        return shape[0]
+    first: Any = batch[0] if type(batch) in {list, tuple} and batch else batch
+    if type(first) is Tensor and (sizes := first.shape):  # the common case, quickly
+        return int(sizes[0])
     for _ in range(4):
         if isinstance(first, Mapping):
             first = next(iter(first.values()), None)
