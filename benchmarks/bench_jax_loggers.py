@@ -1,6 +1,6 @@
 """What logging a JAX loop of about 10 ms a step costs: rankzero with no change and by hand, beside other trackers by hand.
 
-Each records at every step the loss, the learning rate and the time of the step; all take the loss from the same compiled step.
+Each records loss and learning rate at every step; all take the loss from the same compiled step.
 
 python -m benchmarks.bench_jax_loggers
 """
@@ -8,137 +8,99 @@ python -m benchmarks.bench_jax_loggers
 from __future__ import annotations
 
 import os
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks import harness
+from benchmarks.blocks import beside_work
+from benchmarks.jax_steps import RATE, SMALL, adam, stepping, training
 from benchmarks.loggers import OPENERS, stay_local
 
-WIDTH, DEPTH, BATCH = 512, 4, 64
-TURNS = 600
-RATE = 1e-3
-PEERS = {"wandb offline": "wandb", "tensorboardX": "tensorboardX"}
-OURS = ["rankzero, no change", "rankzero_jax.log in jit", "rankzero_jax.log outside", "MetricWriter"]
+PAIRS = 30
+FLOOR = "nothing"
+PROMISED = ["rankzero, no change", "rankzero_jax.log in jit", "rankzero_jax.log outside", "rankzero MetricWriter"]
+PEERS = {"wandb offline": "wandb", "tensorboardX": "tensorboardX", "clu to TensorBoard": "clu"}
 
 
 def main() -> None:
-    """Measure each in a process of its own, its steps in turn with the bare ones."""
+    """Measure each in a process of its own, blocks of its steps in turn with blocks of bare ones."""
     if find_spec("optax") is None:
         print("\nJAX: not measured beside others, as optax is not installed: pip install 'rankzero[jax]'")
         return
-    harness.heading(
-        f"JAX: a loop that logs loss, learning rate and time at each of {TURNS} steps, beside one that does not"
-    )
+    harness.heading("JAX: a loop that records loss and learning rate at every step, beside the same one without")
     found = {}
-    for name in [*OURS, *PEERS]:
+    for name in [FLOOR, *PROMISED, *PEERS]:
         if name in PEERS and find_spec(PEERS[name]) is None:
             print(f"  without {name}: it is not installed")
             continue
         found[name] = harness.fresh("bench_jax_loggers", name)
-    columns = ["", "bare step ms", "added wall us", "added CPU us", "of a 10 ms step %"]
-    rows = [[name, one["bare"], one["wall"], one["cpu"], one["wall"] / 100] for name, one in found.items()]
-    harness.table(columns, rows)
-    for name in ("rankzero, no change", "rankzero_jax.log in jit"):
-        harness.promise(f"{name}: added to a step of 10 ms", found[name]["wall"] / 100, 1.0, " %")
+    columns = ["", "bare loop us", "added: wall us", "its thread's CPU us", "all CPU us"]
+    harness.table(
+        columns, [[name, *(one[key] for key in ("bare", "wall", "thread", "cpu"))] for name, one in found.items()]
+    )
+    for name in PROMISED:
+        ours = found[name]
+        for key, words in (("wall", "time"), ("thread", "CPU of the thread that trains")):
+            harness.promise(f"{name}: {words} added to a step of 10 ms", ours[key] / 100, 1.0, " %")
         for peer in PEERS:
             if peer in found:
-                harness.promise_ratio(
-                    f"{name}: added, of what {peer} adds", found[name]["wall"], found[peer]["wall"], 1 / 3
-                )
+                harness.promise_ratio(f"{name}: CPU, against {peer}", max(ours["cpu"], 1.0), found[peer]["cpu"], 1 / 3)
 
 
-def steps(log: Callable[..., Any] | None = None) -> tuple[Callable[..., Any], Any]:
-    """A training step, that logs from inside if asked to, and what it begins with."""
-    import jax
-    import jax.numpy as jnp
-    import optax
-
-    keys = jax.random.split(jax.random.key(0), DEPTH + 2)
-    params = {f"layer{i}": jax.random.normal(keys[i], (WIDTH, WIDTH)) * 0.05 for i in range(DEPTH)}
-    x, y = (jax.random.normal(key, (BATCH, WIDTH)) for key in keys[-2:])
-    optimizer = optax.adam(RATE)
-
-    def loss_of(params: Any) -> Any:
-        hidden = x
-        for layer in params.values():
-            hidden = jax.nn.relu(hidden @ layer)
-        return jnp.mean((hidden - y) ** 2)
-
-    def step(params: Any, state: Any) -> Any:
-        loss, gradients = jax.value_and_grad(loss_of)(params)
-        if log is not None:
-            log({"loss": loss, "lr": RATE})
-        updates, state = optimizer.update(gradients, state, params)
-        return optax.apply_updates(params, updates), state, loss
-
-    return step, (params, optimizer.init(params))
-
-
-def opened(name: str, folder: Path) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The compiled step that is recorded, and what is called after it with loss, time and step."""
+def opened(name: str, folder: Path) -> tuple[Callable[..., Any], Any, Callable[..., Any] | None]:
+    """The compiled step that is recorded, what it begins with, and what is called after it."""
     import jax
 
+    step, begun = training(SMALL, adam())
+    if name == FLOOR:
+        return jax.jit(step), begun, None
     if name == "rankzero, no change":
         os.environ.update(RANKZERO_LAUNCH="bench", RANKZERO_DIR=str(folder))
         from rankzero_jax.zero_change import activate
 
         activate()
-        return jax.jit(steps()[0]), lambda *_: None
+        step, begun = training(SMALL, adam())
+        return jax.jit(step), begun, None
     if name in PEERS:
-        stay_local(folder)
-        logger = OPENERS[name](folder)
-        return jax.jit(steps()[0]), lambda loss, seconds, step: logger.log(
-            {"loss": float(loss), "lr": RATE, "time": seconds}, step
-        )
+        write = _clu(folder) if name.startswith("clu") else _peer(name, folder)
+        return jax.jit(step), begun, lambda _, loss, number: write({"loss": float(loss), "lr": RATE}, number)
     import rankzero
     import rankzero_jax
 
     rankzero.init(project="bench", dir=folder)
     if name == "rankzero_jax.log in jit":
-        return rankzero_jax.jit(steps(rankzero_jax.log)[0]), lambda *_: None
-    write = rankzero_jax.MetricWriter().write_scalars if name == "MetricWriter" else _log_outside
-    return jax.jit(steps()[0]), lambda loss, seconds, step: write(step, {"loss": loss, "lr": RATE, "time": seconds})
+        return rankzero_jax.jit(training(SMALL, adam(), lambda row, _: rankzero_jax.log(row))[0]), begun, None
+    log: Callable[..., Any] = rankzero_jax.log
+    if "MetricWriter" in name:
+        writer = rankzero_jax.MetricWriter()
+        log = lambda row, number: writer.write_scalars(number, row)  # noqa: E731
+    return jax.jit(step), begun, lambda _, loss, number: log({"loss": loss, "lr": RATE}, number)
 
 
-def _log_outside(step: int, row: dict[str, Any]) -> None:
-    import rankzero_jax
+def _peer(name: str, folder: Path) -> Callable[..., Any]:
+    stay_local(folder)
+    return OPENERS[name](folder).log
 
-    rankzero_jax.log(row, step)
+
+def _clu(folder: Path) -> Callable[..., Any]:
+    from clu import metric_writers
+
+    writer = metric_writers.create_default_writer(str(folder), asynchronous=True)
+    return lambda row, number: writer.write_scalars(number, row)
 
 
 def measure(name: str) -> None:
-    """Medians, over turns, of what a recorded step takes more than a bare one right beside it."""
+    """The figures of one, as `blocks.added` has them."""
     import jax
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        bare, begun = steps()
-        sides: list[tuple[Callable[..., Any], Callable[..., Any]]] = [(jax.jit(bare), lambda *_: None)]
-        sides.append(opened(name, Path(folder)))
-        states = [begun, begun]
-        walls: list[list[float]] = [[], []]
-        cpus: list[list[float]] = [[], []]
-        for turn in range(TURNS):
-            for side in (turn % 2, 1 - turn % 2):
-                step, log = sides[side]
-                cpu, wall = process_time(), perf_counter()
-                *state, loss = step(*states[side])
-                jax.block_until_ready((state, loss))
-                log(loss, perf_counter() - wall, turn)
-                walls[side].append(perf_counter() - wall)
-                cpus[side].append(process_time() - cpu)
-                states[side] = tuple(state)
-        skip = TURNS // 10
-        harness.answer(
-            bare=statistics.median(walls[0][skip:]) * 1e3,
-            wall=statistics.median(b - a for a, b in zip(*(side[skip:] for side in walls), strict=True)) * 1e6,
-            cpu=statistics.median(b - a for a, b in zip(*(side[skip:] for side in cpus), strict=True)) * 1e6,
-        )
+        step, begun = training(SMALL, adam())
+        bare = stepping(jax.jit(step), begun)
+        harness.answer(**beside_work(bare, stepping(*opened(name, Path(folder))), PAIRS))
 
 
 if __name__ == "__main__":

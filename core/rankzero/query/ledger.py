@@ -11,7 +11,8 @@ from rankzero.query.table import Table
 from rankzero.query.writer import Writer
 from rankzero.records import Meta, Phase
 
-SYSTEM = "system/"
+ASIDE = ("system/", "time/compile", "compile/")
+"""What a row may tell that no step was taken for."""
 """Rows of these metrics are samples of the machine: they are no sign of progress."""
 
 _THINNED = 1.0
@@ -72,7 +73,7 @@ def _writer(writer: Writer, *, leading: bool) -> usage.Writer:
 
 def _marks(table: Table) -> Iterator[tuple[float, int]]:
     """When which step was logged, repetitions left out."""
-    if all(key.startswith(SYSTEM) for key in table.keys):
+    if all(key.startswith(ASIDE) for key in table.keys):
         return
     before = None
     for t, step in zip(table.times, table.steps, strict=True):

@@ -21,13 +21,17 @@ class Identity:
     def __init__(self) -> None:
         self.restored = ""
 
-    def put(self, save: Callable[..., Any], run: Run, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The keyword arguments for Orbax's `save`, with the run's id among the user's own metadata."""
+    def put(self, save: Callable[..., Any], run: Run, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Put the run's id into the user's own metadata among the arguments for one of Orbax's `save`; false if it takes none."""
         with guard("naming the run in a checkpoint"):
-            told = inspect.signature(save).bind_partial(None, *args, **kwargs).arguments
-            if _PLACE in kwargs or (_PLACE in inspect.signature(save).parameters and _PLACE not in told):
-                return {**kwargs, _PLACE: {**(kwargs.get(_PLACE) or {}), KEY: {"run": run.id}}}
-        return kwargs
+            signature = inspect.signature(save)
+            if _PLACE not in kwargs and (
+                _PLACE not in signature.parameters or _PLACE in signature.bind_partial(*args, **kwargs).arguments
+            ):
+                return False
+            kwargs[_PLACE] = {**(kwargs.get(_PLACE) or {}), KEY: {"run": run.id}}
+            return True
+        return False
 
     @guarded("reading whose checkpoint it is")
     def read(self, folder: Any) -> None:

@@ -9,6 +9,7 @@ from rankzero_jax.checkpoints import checkpoints
 from rankzero_jax.compiles import compiles
 from rankzero_jax.models import describe, parameters_of
 from rankzero_jax.runs import NAME
+from rankzero_jax.surroundings import surroundings
 
 
 class JAX(Integration):
@@ -42,11 +43,17 @@ class JAX(Integration):
 
 
 def listen() -> None:
-    """Record from now on what this process compiles and the checkpoints that Orbax writes; `rankzero run` does so by itself."""
+    """Record from now on what this process compiles, its devices' memory and the checkpoints that Orbax writes.
+
+    `rankzero run` does so by itself.
+    """
     run = current_run()
     if read_settings().mode != "disabled" and not (run is not None and run.disabled):
         compiles.listen()
         checkpoints.listen()
+        surroundings.wanted = True
+        if run is not None:
+            surroundings.of(run)
 
 
 integration = JAX()

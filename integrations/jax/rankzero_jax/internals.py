@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import jax.custom_batching
-from jax._src import core
+from jax._src import core, xla_bridge
 
 mode = jax.make_user_context(default_value=None)
 """What a `rankzero_jax.jit` is about; part of the key of every cache of compiled programs, nested functions' included.
@@ -34,6 +34,11 @@ def axis_names() -> tuple[Any, ...]:
 def is_initialized() -> bool:
     """Whether `jax.distributed.initialize` was called; asks nothing that would start a backend."""
     return bool(jax.distributed.is_initialized())
+
+
+def has_backend() -> bool:
+    """Whether devices are in use already; asks nothing that would start them."""
+    return bool(xla_bridge.backends_are_initialized())
 
 
 @functools.cache

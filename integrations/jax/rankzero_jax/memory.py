@@ -7,12 +7,14 @@ from typing import Any
 
 import jax
 
+from rankzero_jax.internals import has_backend
+
 INTERVAL = 10.0
 _FIELDS = {"bytes_in_use": "memory", "peak_bytes_in_use": "memory_peak", "bytes_limit": "memory_limit"}
 
 
 class Memory:
-    """Asked at most every ten seconds, and never before a step has run: a backend is not started for it."""
+    """Asked at most every ten seconds, and not before the program uses its devices: they are not started for it."""
 
     def __init__(self) -> None:
         self._asked = -INTERVAL
@@ -20,7 +22,7 @@ class Memory:
     def put(self, row: dict[str, Any]) -> None:
         """Add each local device's bytes in use, their peak and the limit, where the device says (CPUs do not)."""
         now = monotonic()
-        if now - self._asked < INTERVAL:
+        if now - self._asked < INTERVAL or not has_backend():
             return
         self._asked = now
         for device in jax.local_devices():

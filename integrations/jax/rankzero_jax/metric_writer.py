@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from rankzero import Image, Text
-from rankzero.plugin import Histogram, guarded
+from rankzero.plugin import Histogram, guarded, warn_once
 from rankzero_jax.arriving import Held
 from rankzero_jax.runs import active_or_new
+
+_ONE_IMAGE = 3  # axes
 
 
 class MetricWriter:
@@ -27,8 +30,8 @@ class MetricWriter:
 
     @guarded("writing images")
     def write_images(self, step: int, images: Mapping[str, Any]) -> None:
-        """Batches of images, (number, height, width, channels)."""
-        self._log(step, {name: [Image(image) for image in batch] for name, batch in images.items()})
+        """Images, (height, width, channels), or batches of them with their number ahead."""
+        self._log(step, {name: [Image(image) for image in _batch(given)] for name, given in images.items()})
 
     @guarded("writing histograms")
     def write_histograms(
@@ -51,13 +54,16 @@ class MetricWriter:
             run.config.update(dict(hparams))
 
     def write_audios(self, step: int, audios: Mapping[str, Any], *, sample_rate: int) -> None:
-        """Not recorded."""
+        """Not recorded, and said so."""
+        _say("audio")
 
     def write_videos(self, step: int, videos: Mapping[str, Any]) -> None:
-        """Not recorded."""
+        """Not recorded, and said so."""
+        _say("video")
 
     def write_pointcloud(self, step: int, point_clouds: Mapping[str, Any], **options: Any) -> None:
-        """Not recorded."""
+        """Not recorded, and said so."""
+        _say("point clouds")
 
     def flush(self) -> None:
         """Write what was given so far to the journal."""
@@ -76,3 +82,12 @@ class MetricWriter:
                 name: Held(name, value) if isinstance(value, jax.Array) else value for name, value in values.items()
             }
             run.log(kept, step=int(step))
+
+
+def _batch(given: Any) -> Any:
+    images = np.asarray(given)
+    return images[None] if images.ndim == _ONE_IMAGE else images
+
+
+def _say(what: str) -> None:
+    warn_once(f"metric writer {what}", f"the metric writer does not record {what}")

@@ -13,25 +13,33 @@ Outputs = dict[int, list[Any]]
 """What a program hands out beside the function's own result: empty, or arrays under their form's number."""
 
 
+class Training(NamedTuple):
+    """What a call of a program does of a training: its number, how many steps, and on how many samples each (0: unknown)."""
+
+    number: int
+    steps: int
+    samples: float
+
+
 class Form(NamedTuple):
     """What is known of a program's taps before it runs.
 
     Attributes:
         structure: of the taps that the arrays are part of.
-        trainings: the number of each training that a call of the program takes steps of, and how many.
+        trainings: those that a call of the program takes steps of.
         shapes: of the arrays.
         row: who records them, as `log`'s `ranks`, where they are one row of `log` without a step of its own; else False.
     """
 
     structure: Any
-    trainings: tuple[tuple[int, int], ...]
+    trainings: tuple[Training, ...]
     shapes: tuple[tuple[int, ...], ...]
     row: str | bool | None
 
     @property
     def steps(self) -> int:
         """How many steps a call of the program takes, of the first of its trainings."""
-        return self.trainings[0][1] if self.trainings else 0
+        return self.trainings[0].steps if self.trainings else 0
 
 
 forms: list[Form] = []
@@ -45,14 +53,16 @@ def packed(taps: list[Tap]) -> Outputs:
     if not taps:
         return {}
     leaves, structure = jax.tree.flatten(taps)
-    trainings: dict[int, int] = {}
+    trainings: dict[int, Training] = {}
     for tap in taps:
         if tap.kind == "step":
-            trainings[tap.about[0]] = trainings.get(tap.about[0], 0) + steps_of(tap)
+            number, samples = tap.about
+            steps = steps_of(tap) + (trainings[number].steps if number in trainings else 0)
+            trainings[number] = Training(number, steps, _each(steps, *samples))
     ranks = {tap.about if tap.kind == "log" else None for tap in taps}
     (about,) = ranks if len(ranks) == 1 else (None,)
     row = about[0] if about is not None and about[1] is None else False
-    form = Form(structure, tuple(trainings.items()), tuple(jax.numpy.shape(leaf) for leaf in leaves), row)
+    form = Form(structure, tuple(trainings.values()), tuple(jax.numpy.shape(leaf) for leaf in leaves), row)
     number = _numbers.get(form)
     if number is None:
         number = _numbers[form] = len(forms)
@@ -69,3 +79,10 @@ def unpacked(number: int, arrays: list[Any]) -> list[Tap]:
 def steps_of(tap: Tap) -> int:
     """How many steps a tap stands for: those of the loops inside the program."""
     return 1 if tap.numbers is None else math.prod(tap.numbers.shape[:-1])
+
+
+def _each(steps: int, first: float, second: float) -> float:
+    """The samples of each of a call's steps, of lengths of its data; 0 where they do not tell."""
+    if steps == 1:
+        return first
+    return second if first == steps else 0

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
+from time import monotonic
 from types import MethodType
 from typing import Any
 
 import jax
 
 from rankzero.plugin import Run, current_run, guarded
+from rankzero_jax.checkpoints import checkpoints
 from rankzero_jax.internals import is_top_level, mode
 from rankzero_jax.outputs import Outputs, forms, packed, steps_of, unpacked
+from rankzero_jax.pace import Times, pacers
 from rankzero_jax.recording import record_captured, record_logged, record_row
 from rankzero_jax.runs import Numbering, active_or_new
+from rankzero_jax.surroundings import surroundings
 from rankzero_jax.taps import collecting
 
 
@@ -23,12 +27,13 @@ class Calls:
 
     Attributes:
         step: of the call that was made last.
-        others: takes the same outputs, for the taps that are not of `log` and `capture`, where somebody else listens.
+        others: takes the same outputs, for the taps that are not of `log` and `capture`, where somebody else listens. Whoever does
+            tells how long steps take.
     """
 
     def __init__(self) -> None:
         self.step = 0
-        self.others: Callable[[Outputs], None] = lambda _: None
+        self.others: Callable[[Outputs], None] | None = None
 
 
 calls = Calls()
@@ -39,7 +44,8 @@ def jit(
 ) -> Any:
     """As `jax.jit`, for a function that records.
 
-    What `log` is given inside leaves the program as further outputs, at every call. What `capture` measures is measured at every
+    Of the first such function, or the first with a `capture` in it, the time from call to call is recorded as `time/step`. What `log` is given inside leaves the program as further outputs, at
+    every call. What `capture` measures is measured at every
     `every`-th call: it runs a second program, compiled from the same function; all others run one without a trace of it. Where
     there is no run the program is the one that `jax.jit` makes.
 
@@ -70,6 +76,7 @@ class Program:
         self._programs = {name: using(tapped(fun, name), **more) for name in ("off", "plain", "recorded")}
         self._usual, self._due = self._programs["plain"], self._programs["recorded"]
         self._every = every
+        self._times: Times | None = None
         self._run: Run | None = None
         self._calls = 0
         self._numbering: Numbering | None = None
@@ -88,6 +95,8 @@ class Program:
         out, outputs = compiled(*args, **kwargs)
         if outputs:
             self._record(outputs)
+        if self._times is not None and self._times is pacers.first:
+            self._times.put.append((monotonic(), self._next + self._steps - 1, self._steps, checkpoints.elsewhere))
         self._next += self._steps
         return out
 
@@ -97,6 +106,8 @@ class Program:
         if run is not None:
             self._calls, self._numbering = 0, Numbering(run, first=0)
             self._next = self._numbering.peek()
+            self._times = None
+            surroundings.meets(run)
         return run is not None
 
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
@@ -127,7 +138,8 @@ class Program:
                     record_captured(run, tap, self._next)
                 elif tap.kind == "log":
                     record_logged(run, tap, self._next)
-        calls.others(outputs)
+        if calls.others is not None:
+            calls.others(outputs)
 
     def _number(self, number: int, arrays: list[Any], numbering: Numbering) -> None:
         """The first time that anything comes out: the optimizer's count, if there is one, says which step that was."""
@@ -136,6 +148,8 @@ class Program:
         counted = next((tap.step for tap in taps if tap.step is not None), None)
         self._next = calls.step = numbering.take(counted, self._steps) if counted is not None else self._next
         self._numbering = None
+        if self._run is not None and calls.others is None:
+            self._times = pacers.of(self._run, trains=any(tap.kind == "capture" for tap in taps))
 
 
 def tapped(fun: Callable[..., Any], about: str | None = None) -> Callable[..., tuple[Any, Outputs]]:

@@ -78,7 +78,7 @@ class Jitted:
         """Call the function."""
         if not is_top_level():
             return self._inside(*args, **kwargs)
-        arguments.given = args, kwargs
+        arguments.given, arguments.mapped = (args, kwargs), self._mapped
         try:
             out, outputs = (self._spared if self._trains and self._loop.spares else self._tapped)(*args, **kwargs)
         finally:

@@ -9,7 +9,6 @@ import jax
 
 from rankzero.plugin import Run, claim, current_run, guarded, report
 from rankzero_jax.checkpoints import checkpoints
-from rankzero_jax.memory import Memory
 from rankzero_jax.models import describe
 from rankzero_jax.outputs import Outputs, forms, unpacked
 from rankzero_jax.runs import NAME, Numbering, of_the_loop, suffix
@@ -41,7 +40,6 @@ class Loop:
         self._trainings: list[int] = []
         self._run: Run | None = None
         self._steps: Steps | None = None
-        self._memory = Memory()
         self._done = 0
         self._first = 1
         self._look = 0
@@ -91,11 +89,11 @@ class Loop:
             self._run = self._steps = None
             return
         if run is not self._run:
-            ((training, length), *_) = forms[number].trainings
+            (training, length, _), *_ = forms[number].trainings
             counted = next((tap.step for tap in unpacked(number, arrays) if tap.step is not None), None)
             self._run, self._done, self._look = run, 0, CLAIMS
             self._first = Numbering(run, first=1).take(counted, length)
-            self._steps = Steps(run, {training: self._first}, self._memory)
+            self._steps = Steps(run, {training: self._first})
             seldom = run.settings.gradients != "norm" or jax.default_backend() == "cpu"
             self._every = run.settings.log_every or (SELDOM if seldom else 0)
         if self._steps is not None:

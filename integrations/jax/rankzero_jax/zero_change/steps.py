@@ -8,14 +8,14 @@ from typing import Any
 
 from rankzero.plugin import Run, feed, guard, report
 from rankzero_jax.arriving import Arriving, are_ready, on_host
-from rankzero_jax.compiles import compiles
-from rankzero_jax.memory import Memory
-from rankzero_jax.outputs import forms, steps_of, unpacked
+from rankzero_jax.outputs import Training, forms, steps_of, unpacked
+from rankzero_jax.pace import Pace
 from rankzero_jax.recording import Decoding
 from rankzero_jax.runs import NAME, suffix
+from rankzero_jax.surroundings import surroundings
 from rankzero_jax.taps import Tap
 
-QUANTITIES = ("loss", "grad/norm", "optim/lr", "time/step")
+QUANTITIES = ("loss", "grad/norm", "optim/lr", "time/step", "throughput/samples")
 
 Put = tuple[float, int, list[Any], Any, float]
 Row = tuple[float, int, str | None, dict[str, Any]]
@@ -34,16 +34,16 @@ class Steps:
         ours: the quantities that nobody else records.
     """
 
-    def __init__(self, run: Run, first: dict[int, int], memory: Memory) -> None:
+    def __init__(self, run: Run, first: dict[int, int]) -> None:
         self.put: collections.deque[Put] = collections.deque()
         self.ours: frozenset[str] = frozenset()
         self._loss: Any = None
         self._next = first
         self._speaks = run.rank == 0
-        self._marks: dict[int, tuple[float, float]] = {}
-        self._memory = memory
+        self._paces: collections.defaultdict[int, Pace] = collections.defaultdict(Pace)
         self._unreported = set(QUANTITIES)
         feed(run, self._rows)
+        surroundings.of(run)
 
     def _rows(self) -> Iterator[Row]:
         while self.put:
@@ -53,7 +53,7 @@ class Steps:
                 taps, ready = unpacked(number, arrays), are_ready(arrays)
                 rows = [*self._of_the_job(t, taps, ready=ready)]
                 if forms[number].trainings:
-                    rows.append((t, *self._local(t, *forms[number].trainings[0], elsewhere)))
+                    rows.append((t, *self._local(t, forms[number].trainings[0], elsewhere)))
                 yield from (row for row in rows if row[3])
 
     def _of_the_job(self, t: float, taps: list[Tap], *, ready: bool) -> Iterator[Row]:
@@ -86,17 +86,13 @@ class Steps:
         """What stands behind the keys of a training: nothing, if it is the run's first."""
         return suffix(list(self._next).index(training) + 1)
 
-    def _local(self, t: float, training: int, length: int, elsewhere: float) -> tuple[int, str, dict[str, Any]]:
+    def _local(self, t: float, training: Training, elsewhere: float) -> tuple[int, str, dict[str, Any]]:
         """This process's own row: where its time went."""
-        row: dict[str, Any] = {}
-        mark = self._marks.get(training)
-        if mark is not None and "time/step" in self.ours:
-            row[f"time/step{self._behind(training)}"] = max(0.0, t - mark[0] - (elsewhere - mark[1])) / length
-            self._report({"time/step"})
-        self._marks[training] = t, elsewhere
-        compiles.put(row)
-        self._memory.put(row)
-        return self._next[training] - 1, "all", row
+        found = self._paces[training.number].row(t, elsewhere, training.steps, training.samples)
+        behind = self._behind(training.number)
+        row = {f"{name}{behind}": value for name, value in found.items() if name in self.ours}
+        self._report(set(found))
+        return self._next[training.number] - 1, "all", row
 
     def _report(self, names: set[str]) -> None:
         if self._unreported:

@@ -109,7 +109,7 @@ class Updates:
             tap.numbers = jnp.concatenate(
                 [tap.numbers, jnp.stack([jnp.asarray(value, jnp.float32) for value in more.values()])]
             )
-        tap.about = (training,)
+        tap.about = (training, arguments.samples((gradients, state)))
         if there is not None:
             there.taps.append(tap)
         else:
