@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from rankzero.plugin import guarded, report
-from rankzero_jax.runs import NAME, active
+from rankzero_jax.runs import NAME
 
 _TRACE = "/jax/core/compile/jaxpr_trace_duration"
 _LOWER = "/jax/core/compile/jaxpr_to_mlir_module_duration"
@@ -52,15 +52,17 @@ class Compiles:
                 self.again += bool(self._names[name])
                 self._names[name] += 1
 
-    def put(self, row: dict[str, Any]) -> None:
-        """Add what changed since the last call to this process's own row."""
+    def due(self) -> bool:
+        """Whether there is anything that `row` has not told."""
+        return self._recorded != self.programs
+
+    def row(self) -> dict[str, Any]:
+        """For this process's own series."""
         with self._lock:
-            if self._recorded == self.programs:
-                return
             self._recorded = self.programs
-            row.update({"time/compile": self.seconds, "compile/programs": self.programs, "compile/again": self.again})
-        if active() is not None:
-            report("time/compile", "recorded", NAME)
+            row = {"time/compile": self.seconds, "compile/programs": self.programs, "compile/again": self.again}
+        report("time/compile", "recorded", NAME)
+        return row
 
 
 compiles = Compiles()

@@ -19,14 +19,17 @@ class Memory:
     def __init__(self) -> None:
         self._asked = -INTERVAL
 
-    def put(self, row: dict[str, Any]) -> None:
-        """Add each local device's bytes in use, their peak and the limit, where the device says (CPUs do not)."""
-        now = monotonic()
-        if now - self._asked < INTERVAL or not has_backend():
-            return
-        self._asked = now
+    def due(self) -> bool:
+        """Whether to ask now."""
+        return monotonic() - self._asked >= INTERVAL and has_backend()
+
+    def row(self) -> dict[str, Any]:
+        """Each local device's bytes in use, their peak and the limit, where the device says (CPUs do not)."""
+        self._asked = monotonic()
+        row: dict[str, Any] = {}
         for device in jax.local_devices():
             stats = device.memory_stats() or {}
             row.update(
                 {f"system/device.{device.id}.{name}": stats[field] for field, name in _FIELDS.items() if field in stats}
             )
+        return row

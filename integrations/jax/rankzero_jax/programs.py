@@ -97,6 +97,7 @@ class Program:
             self._record(outputs)
         if self._times is not None and self._times is pacers.first:
             self._times.put.append((monotonic(), self._next + self._steps - 1, self._steps, checkpoints.elsewhere))
+        surroundings.step = self._next
         self._next += self._steps
         return out
 

@@ -5,28 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rankzero.plugin import Run, feed, log_aside
+from rankzero.plugin import Run, feed, guarded, log_aside
 from rankzero_jax.checkpoints import checkpoints
 from rankzero_jax.compiles import compiles
 from rankzero_jax.memory import Memory
 
 
 class Surroundings:
-    """Told by the writer thread of the run that is recorded to.
+    """Told by the writer thread of the run that is recorded to, at most once a step.
 
     Attributes:
         wanted: by whatever run comes.
+        step: the number of the step last taken by hand; None before the first.
     """
 
     def __init__(self) -> None:
         self.wanted = False
+        self.step: int | None = None
         self._run: Run | None = None
         self._memory = Memory()
 
+    @guarded("listening to compilations")
     def of(self, run: Run) -> None:
         """Tell this run from now on; once, however often it is asked for."""
         if run is not self._run:
-            self._run = run
+            self._run, self.step = run, None
             feed(run, self._source(run))
 
     def meets(self, run: Run) -> None:
@@ -35,18 +38,33 @@ class Surroundings:
             self.of(run)
 
     def _source(self, run: Run) -> Callable[[], tuple[()]]:
+        told: dict[Any, int] = {}
+        asking = False
+
         def ask() -> tuple[()]:
-            step = checkpoints.step()
-            for put in (compiles.put, self._memory.put):
-                row: dict[str, Any] = {}
-                put(row)
-                if row and step is None:
-                    run.log(row, commit=False, ranks="all")
-                elif row:
-                    log_aside(run, row, step or 0, ranks="all")
+            nonlocal asking
+            if asking:  # by the question for the run's step
+                return ()
+            asking = True
+            try:
+                for put in (compiles, self._memory):
+                    if put.due():
+                        step = self._step(run)
+                        row = put.row() if told.get(put) != step else {}
+                        if row:
+                            told[put] = step
+                            log_aside(run, row, step, ranks="all")
+            finally:
+                asking = False
             return ()
 
         return ask
+
+    def _step(self, run: Run) -> int:
+        """The number of the step last taken, or, where nobody counts them here, of the next row."""
+        step = checkpoints.step()
+        step = self.step if step is None else step
+        return run.step if step is None else step
 
 
 surroundings = Surroundings()
