@@ -13,11 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from tests.integrations.jax.conftest import Recorded
+from tests.integrations.jax.conftest import points
 from tests.integrations.jax.programs_text import instructions
 
 import rankzero
 import rankzero_jax
+from rankzero.testing import Jobs
 
 KEYS = jax.random.split(jax.random.key(0), 4)
 X = jax.random.normal(KEYS[2], (32, 8))
@@ -91,7 +92,7 @@ def test_parameters_are_bit_identical(run: rankzero.Run, optimizer: Any, carry: 
     )
 
 
-def test_numbers_are_right(run: rankzero.Run, recorded: Recorded) -> None:
+def test_numbers_are_right(run: rankzero.Run, jobs: Jobs) -> None:
     """Norms, largest values, ratios and non-finite counts are those that numpy finds, at the sampled steps."""
     optimizer = optax.adam(1e-2)
     captured = rankzero_jax.capture(optimizer, log="all", histograms=True)
@@ -99,7 +100,7 @@ def test_numbers_are_right(run: rankzero.Run, recorded: Recorded) -> None:
     run.finish()
     params, state = fresh(), optimizer.init(fresh())
     names = ["grad/norm", "grad/nonfinite", "grad/norm/in", "grad/max/out.kernel", "weight/norm/in", "update/ratio/in"]
-    found = recorded.series(*names)
+    found = points(jobs.only(), *names)
     for step in range(11):
         gradients = jax.grad(loss_of)(params, X, Y)
         updates, state = optimizer.update(gradients, state, params)
@@ -117,11 +118,11 @@ def test_numbers_are_right(run: rankzero.Run, recorded: Recorded) -> None:
                 assert found[name].pop(step) == pytest.approx(value, rel=1e-4), (name, step)
         params = optax.apply_updates(params, updates)
     assert not any(found.values())
-    histograms = [line for line in recorded.lines("histogram") if line["key"] == "grad/hist/in"]
-    assert [(line["step"], sum(line["counts"])) for line in histograms] == [(0, 128), (5, 128), (10, 128)]
+    histograms = jobs.only().histograms("grad/hist/in")
+    assert [(one.step, sum(one.counts)) for one in histograms] == [(0, 128), (5, 128), (10, 128)]
 
 
-def test_carried_in_the_state(run: rankzero.Run, recorded: Recorded) -> None:
+def test_carried_in_the_state(run: rankzero.Run, jobs: Jobs) -> None:
     """In any compiled function, with donated states, the sample is read from the state, once."""
     captured = rankzero_jax.capture(optax.sgd(0.1), carry=True, every=4)
     step = jax.jit(step_with(captured), donate_argnums=(0, 1))
@@ -132,21 +133,21 @@ def test_carried_in_the_state(run: rankzero.Run, recorded: Recorded) -> None:
         rankzero_jax.record({"some": state}, step=number)
     jax.block_until_ready(params)
     run.finish()
-    found = recorded.series("grad/norm", "grad/norm/in")
+    found = points(jobs.only(), "grad/norm", "grad/norm/in")
     assert list(found["grad/norm"]) == [0, 4, 8]
     assert list(found["grad/norm/in"]) == [0, 4, 8]
     assert found["grad/norm"][0] == pytest.approx(float(optax.tree.norm(jax.grad(loss_of)(fresh(), X, Y))), rel=1e-5)
 
 
-def test_in_a_chain(run: rankzero.Run, recorded: Recorded) -> None:
+def test_in_a_chain(run: rankzero.Run, jobs: Jobs) -> None:
     """As a link behind the clipping, it sees clipped gradients."""
     optimizer = optax.chain(optax.clip_by_global_norm(0.05), rankzero_jax.capture(log="norm"), optax.adam(1e-2))
     trained(rankzero_jax.jit(step_with(optimizer), every=2), optimizer, steps=3)
     run.finish()
-    assert recorded.series("grad/norm")["grad/norm"] == pytest.approx({0: 0.05, 2: 0.05}, rel=1e-4)
+    assert points(jobs.only(), "grad/norm")["grad/norm"] == pytest.approx({0: 0.05, 2: 0.05}, rel=1e-4)
 
 
-def test_in_a_loop_of_the_program(run: rankzero.Run, recorded: Recorded) -> None:
+def test_in_a_loop_of_the_program(run: rankzero.Run, jobs: Jobs) -> None:
     """In a scan every turn of a sampled call is a row, under the optimizer's own count."""
     optimizer = rankzero_jax.capture(optax.adam(1e-2), log="norm")
     single = step_with(optimizer)
@@ -164,10 +165,10 @@ def test_in_a_loop_of_the_program(run: rankzero.Run, recorded: Recorded) -> None
         carry = program(*carry)
     jax.effects_barrier()
     run.finish()
-    assert sorted(recorded.series("grad/norm")["grad/norm"]) == [0, 1, 2, 3, 8, 9, 10, 11]
+    assert sorted(points(jobs.only(), "grad/norm")["grad/norm"]) == [0, 1, 2, 3, 8, 9, 10, 11]
 
 
-def test_nonfinite_gradients_are_counted(run: rankzero.Run, recorded: Recorded) -> None:
+def test_nonfinite_gradients_are_counted(run: rankzero.Run, jobs: Jobs) -> None:
     """NaN and infinite elements are counted; the histogram leaves them out."""
     captured = rankzero_jax.capture(optax.sgd(0.1), histograms=True)
 
@@ -177,7 +178,7 @@ def test_nonfinite_gradients_are_counted(run: rankzero.Run, recorded: Recorded) 
     program = rankzero_jax.jit(step)
     program(jnp.ones(4), captured.init(jnp.ones(4)), jnp.array([1.0, jnp.nan, jnp.inf, 2.0]))
     run.finish()
-    assert recorded.series("grad/nonfinite")["grad/nonfinite"] == {0: 2.0}
+    assert points(jobs.only(), "grad/nonfinite")["grad/nonfinite"] == {0: 2.0}
 
 
 def test_said_where_nothing_is_measured(run: rankzero.Run, capfd: pytest.CaptureFixture[str]) -> None:

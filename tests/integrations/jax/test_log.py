@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from tests.integrations.jax.conftest import Recorded
+from tests.integrations.jax.conftest import points
 from tests.integrations.jax.programs_text import instructions
 
 import rankzero
 import rankzero_jax
+from rankzero.testing import Jobs
 from rankzero_jax.internals import keeps_effects
 
 
@@ -34,7 +35,7 @@ def mesh() -> Mesh:
     return Mesh(np.array(jax.devices()[:4]), ("d",))
 
 
-def test_outside_nothing_waits(run: rankzero.Run, recorded: Recorded) -> None:
+def test_outside_nothing_waits(run: rankzero.Run, jobs: Jobs) -> None:
     """Values that are still being computed are logged at once and recorded when they are there."""
     long = jax.jit(lambda x: jax.lax.fori_loop(0, 400, lambda _, x: jnp.sin(x @ x), x).sum() * 0 + 3)
     matrix = jnp.ones((600, 600)) / 600
@@ -45,10 +46,10 @@ def test_outside_nothing_waits(run: rankzero.Run, recorded: Recorded) -> None:
     value.block_until_ready()
     finished(run)
     assert not was_ready
-    assert recorded.series("loss", "nested.accuracy") == {"loss": {7: 3.0}, "nested.accuracy": {7: 0.5}}
+    assert points(jobs.only(), "loss", "nested.accuracy") == {"loss": {7: 3.0}, "nested.accuracy": {7: 0.5}}
 
 
-def test_a_donated_array_stays_the_programs(run: rankzero.Run, recorded: Recorded) -> None:
+def test_a_donated_array_stays_the_programs(run: rankzero.Run, jobs: Jobs) -> None:
     """Logging an array does not keep its memory from being donated, and what follows is recorded."""
     step = jax.jit(lambda x: x + 1, donate_argnums=0)
     x = jnp.float32(1)
@@ -58,10 +59,10 @@ def test_a_donated_array_stays_the_programs(run: rankzero.Run, recorded: Recorde
         assert old.is_deleted()
     rankzero_jax.log({"x": x}, step=9)
     finished(run)
-    assert recorded.series("x")["x"][9] == 4.0
+    assert points(jobs.only(), "x")["x"][9] == 4.0
 
 
-def test_in_jit_and_scan(run: rankzero.Run, recorded: Recorded) -> None:
+def test_in_jit_and_scan(run: rankzero.Run, jobs: Jobs) -> None:
     """A row for every turn of a loop in a compiled function, in order by its step."""
 
     @jax.jit
@@ -74,13 +75,13 @@ def test_in_jit_and_scan(run: rankzero.Run, recorded: Recorded) -> None:
 
     train(jnp.float32(10))
     finished(run)
-    assert recorded.series("x", "deep.y") == {
+    assert points(jobs.only(), "x", "deep.y") == {
         "x": {step: 10.0 + step for step in range(5)},
         "deep.y": {step: 20.0 + 2 * step for step in range(5)},
     }
 
 
-def test_ordered_without_a_step(run: rankzero.Run, recorded: Recorded) -> None:
+def test_ordered_without_a_step(run: rankzero.Run, jobs: Jobs) -> None:
     """Asked for, rows come in the order of the program, on several devices too."""
 
     @jax.jit
@@ -93,10 +94,10 @@ def test_ordered_without_a_step(run: rankzero.Run, recorded: Recorded) -> None:
 
     train(jax.device_put(jnp.zeros(4), NamedSharding(mesh(), P("d"))))
     finished(run)
-    assert recorded.series("x")["x"] == {step: 4.0 * step for step in range(20)}
+    assert points(jobs.only(), "x")["x"] == {step: 4.0 * step for step in range(20)}
 
 
-def test_once_per_event_and_not_per_device(run: rankzero.Run, recorded: Recorded, monkeypatch: Any) -> None:
+def test_once_per_event_and_not_per_device(run: rankzero.Run, jobs: Jobs, monkeypatch: Any) -> None:
     """In sharded jit, shard_map and pmap over four devices each event is one row."""
     calls: list[Any] = []
     log = run.log
@@ -117,10 +118,10 @@ def test_once_per_event_and_not_per_device(run: rankzero.Run, recorded: Recorded
     jax.jit(lambda x: (rankzero_jax.log({"x": x.sum()}, step=2), x)[1])(jax.device_put(jnp.arange(8.0), spread))
     finished(run)
     assert len(calls) == 3
-    assert recorded.series("x")["x"] == {1: 28.0, 2: 28.0}
+    assert points(jobs.only(), "x")["x"] == {1: 28.0, 2: 28.0}
 
 
-def test_differentiated(run: rankzero.Run, recorded: Recorded) -> None:
+def test_differentiated(run: rankzero.Run, jobs: Jobs) -> None:
     """A function that logs can be differentiated and checkpointed."""
 
     def loss(x: Any) -> Any:
@@ -130,13 +131,13 @@ def test_differentiated(run: rankzero.Run, recorded: Recorded) -> None:
     gradients = jax.jit(jax.grad(jax.checkpoint(loss)))(jnp.ones(3))
     finished(run)
     assert gradients.tolist() == [2.0, 2.0, 2.0]
-    assert recorded.series("x")["x"] == {3: 3.0}
+    assert points(jobs.only(), "x")["x"] == {3: 3.0}
 
 
 @pytest.mark.skipif(
     not keeps_effects(), reason="this release of JAX leaves callbacks in a custom_vmap out: one row a lane"
 )
-def test_mapped_it_is_one_event(run: rankzero.Run, recorded: Recorded) -> None:
+def test_mapped_it_is_one_event(run: rankzero.Run, jobs: Jobs) -> None:
     """Under vmap there is one row: what differs from lane to lane as a distribution, unless the lanes are steps."""
 
     def loss(x: Any, step: Any) -> Any:
@@ -148,9 +149,9 @@ def test_mapped_it_is_one_event(run: rankzero.Run, recorded: Recorded) -> None:
     jax.jit(jax.vmap(loss))(lanes, jnp.arange(10, 12))
     finished(run)
     assert values.tolist() == [5.0, 50.0]
-    assert recorded.series("x", "same") == {"x": {10: 3.0, 11: 12.0}, "same": {3: 2.0, 10: 2.0, 11: 2.0}}
-    (histogram,) = recorded.lines("histogram")
-    assert (histogram["key"], histogram["step"], sum(histogram["counts"])) == ("x", 3, 2)
+    assert points(jobs.only(), "x", "same") == {"x": {10: 3.0, 11: 12.0}, "same": {3: 2.0, 10: 2.0, 11: 2.0}}
+    (histogram,) = jobs.only().histograms("x")
+    assert (histogram.step, sum(histogram.counts)) == (3, 2)
 
 
 def test_an_error_leaves_the_step_alone(run: rankzero.Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +188,7 @@ def test_without_a_run_the_program_is_unchanged(capfd: pytest.CaptureFixture[str
     assert program(rankzero_jax.log) == plain
 
 
-def test_further_outputs_instead_of_callbacks(run: rankzero.Run, recorded: Recorded) -> None:
+def test_further_outputs_instead_of_callbacks(run: rankzero.Run, jobs: Jobs) -> None:
     """In `rankzero_jax.jit` values come out at every call and no callback is compiled in."""
 
     @rankzero_jax.jit
@@ -202,4 +203,4 @@ def test_further_outputs_instead_of_callbacks(run: rankzero.Run, recorded: Recor
     finished(run)
     assert float(x) == 5.0
     assert "callback" not in text
-    assert recorded.series("x")["x"] == {step: float(step) for step in range(5)}
+    assert points(jobs.only(), "x")["x"] == {step: float(step) for step in range(5)}

@@ -4,73 +4,77 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 pytest.importorskip("jax", reason="JAX is not installed: pip install 'rankzero[jax]'")
 pytest.importorskip("flax", reason="Flax is not installed: pip install 'rankzero[jax]'")
 
-from tests.integrations.jax.conftest import RANKZERO, SCRIPTS, Recorded
+from tests.integrations.jax.conftest import SCRIPTS, on_devices, points
+
+from rankzero.testing import Jobs
 
 pytestmark = pytest.mark.slow
 
 
 def results(printed: str) -> dict[str, list[float]]:
     """The numbers that a script printed, exactly."""
-    lines = [line.partition(" ") for line in printed.splitlines() if line.startswith(("losses ", "weights "))]
+    lines = [line.partition(" ") for line in printed.splitlines() if line.startswith(("losses", "weights"))]
     return {name: [float.fromhex(word.strip("'[],")) for word in rest.split()] for name, _, rest in lines}
 
 
-def both_ways(
-    recorded: Recorded, script: str, *options: str, devices: int = 1, **environ: Any
-) -> dict[str, list[float]]:
+def both_ways(jobs: Jobs, script: str, *options: str, devices: int = 1, **environ: str) -> dict[str, list[float]]:
     """Run a script without and with `rankzero run`; the same bits come out. Returns what it printed."""
-    path = str(SCRIPTS / script)
-    plain = results(recorded.run(sys.executable, path, *options, devices=devices))
-    assert not recorded.root.exists()
-    ours = results(recorded.run(RANKZERO, "run", sys.executable, path, *options, devices=devices, **environ))
+    command = [sys.executable, SCRIPTS / script, *options]
+    plain = results(jobs.run(command, environ=on_devices(devices)))
+    assert not jobs.root.exists()
+    ours = results(jobs.run(command, below=True, environ=on_devices(devices) | environ))
     assert ours == plain
-    assert len(recorded.listed()) == 1
     return ours
 
 
-@pytest.mark.parametrize("form", ["one", "grad", "split", "scan", "nested", "eager", "donate", "pmap"])
-def test_plain_jax(recorded: Recorded, form: str) -> None:
+@pytest.mark.parametrize("forms", [["one", "grad", "scan", "nested", "donate", "pmap"], ["split", "eager"]])
+def test_plain_jax(jobs: Jobs, forms: list[str]) -> None:
     """A jax.jit and optax script in many forms: loss, learning rate and times at every step, gradients at every fifth."""
-    devices = 4 if form == "pmap" else 1
-    printed = both_ways(recorded, "plain.py", "--form", form, devices=devices, RANKZERO_LOG_EVERY="5")
-    found = recorded.series("loss", "grad/norm", "optim/lr", "time/step", "time/compile")
+    printed = both_ways(jobs, "plain.py", "--forms", *forms, devices=4, RANKZERO_LOG_EVERY="5")
+    found = jobs.only()
     steps = list(range(1, 21))
-    assert [list(found[name]) for name in ("loss", "optim/lr")] == [steps] * 2
-    assert list(found["grad/norm"]) == (steps if form in {"eager", "scan"} else [1, 6, 11, 16])
-    if form not in {"grad", "pmap"}:  # prints no loss, prints the mean of the devices' losses
-        assert list(found["loss"].values()) == pytest.approx(printed["losses"])
-    assert found["grad/norm"][1] == pytest.approx(0.60711586, rel=1e-5)
-    assert list(found["optim/lr"].values()) == pytest.approx([0.05 * (1 - step / 20) for step in range(20)], rel=1e-5)
-    assert len(found["time/step"]) == (3 if form == "scan" else 19)
-    assert found["time/compile"]
-    shown = recorded.shown()
-    assert shown["config"]["optimizer"]["class"] == "adam"
-    assert shown["config"]["model"]["parameters"] == 640
-    assert shown["config"]["lr"] == 0.05
+    for number, form in enumerate(forms, 1):
+        behind = f"@{number}" if number > 1 else ""
+        named = points(found, *(f"{name}{behind}" for name in ("loss", "grad/norm", "optim/lr")))
+        series = {name.removesuffix(behind): series for name, series in named.items()}
+        assert [list(series[name]) for name in ("loss", "optim/lr")] == [steps] * 2, form
+        assert list(series["grad/norm"]) == (steps if form in {"eager", "scan"} else [1, 6, 11, 16]), form
+        if form not in {"grad", "pmap"}:  # prints no loss, prints the mean of the devices' losses
+            assert list(series["loss"].values()) == pytest.approx(printed[f"losses/{form}"])
+        assert series["grad/norm"][1] == pytest.approx(0.60711586, rel=1e-5), form
+        assert list(series["optim/lr"].values()) == pytest.approx([0.05 * (1 - i / 20) for i in range(20)], rel=1e-5)
+        assert len(found.steps(f"time/step{behind}")) == (3 if form == "scan" else 19), form
+        rates = found.values(f"throughput/samples{behind}")
+        times = found.values(f"time/step{behind}")
+        told = {"one", "grad", "nested", "donate", "pmap"}  # in the others the data is no argument of the step
+        assert rates == pytest.approx([64 / one for one in times] if form in told else []), form
+    assert found.values("time/compile")
+    config = found.config
+    assert (config["optimizer"]["class"], config["model"]["parameters"], config["lr"]) == ("adam", 640, 0.05)
 
 
 @pytest.mark.parametrize("script", ["flax_nnx.py", "flax_linen.py"])
-def test_flax(recorded: Recorded, script: str) -> None:
+def test_flax(jobs: Jobs, script: str) -> None:
     """nnx.Optimizer in nnx.jit, and linen's TrainState: the same, with parameters by their names."""
-    printed = both_ways(recorded, script, RANKZERO_GRADIENTS="hist", RANKZERO_LOG_EVERY="10")
-    found = recorded.series("loss", "grad/norm", "optim/lr", "time/step")
-    assert list(found["loss"].values()) == pytest.approx(printed["losses"])
-    assert [len(series) for series in found.values()] == [20, 2, 20, 19]
+    printed = both_ways(jobs, script, RANKZERO_GRADIENTS="hist", RANKZERO_LOG_EVERY="10")
+    found = jobs.only()
+    assert list(points(found, "loss")["loss"].values()) == pytest.approx(printed["losses"])
+    names = ("loss", "grad/norm", "optim/lr", "time/step", "throughput/samples")
+    assert [len(found.values(name)) for name in names] == [20, 2, 20, 19, 19]
+    assert found.values("throughput/samples")[0] == pytest.approx(64 / found.values("time/step")[0])
     layer = "hidden.kernel" if "nnx" in script else "Dense_0.kernel"
-    assert list(recorded.series(f"grad/norm/{layer}")[f"grad/norm/{layer}"]) == [1, 11]
-    histograms = [line["step"] for line in recorded.lines("histogram") if line["key"] == f"grad/hist/{layer}"]
-    assert histograms == [1, 11]
-    assert layer in [name for name, *_ in recorded.shown()["config"]["model"]["layers"]]
+    assert sorted(found.steps(f"grad/norm/{layer}")) == [1, 11]
+    assert sorted(histogram.step for histogram in found.histograms(f"grad/hist/{layer}")) == [1, 11]
+    assert layer in [name for name, *_ in found.config["model"]["layers"]]
 
 
-def test_no_run_without_training(recorded: Recorded, tmp_path: Path) -> None:
+def test_no_run_without_training(jobs: Jobs, tmp_path: Path) -> None:
     """A program that imports JAX and compiles functions, but trains nothing, has no run and sees ordinary functions."""
     script = tmp_path / "no_training.py"
     script.write_text(
@@ -91,12 +95,11 @@ def test_no_run_without_training(recorded: Recorded, tmp_path: Path) -> None:
         "for _ in range(5): jax.jit(h)(1.0)\n"
         "assert count == [1]\n"
     )
-    printed = recorded.run(RANKZERO, "run", sys.executable, str(script))
-    assert "nothing was recorded" in printed
-    assert not recorded.root.exists() or recorded.listed() == []
+    assert "nothing was recorded" in jobs.run([sys.executable, script], below=True)
+    assert jobs.runs() == []
 
 
-def test_parameters_spread_over_devices(recorded: Recorded, tmp_path: Path) -> None:
+def test_parameters_spread_over_devices(jobs: Jobs, tmp_path: Path) -> None:
     """Where a norm would need a collective that the program does not make, it is left out and the report says so."""
     script = tmp_path / "spread.py"
     script.write_text(
@@ -113,7 +116,7 @@ def test_parameters_spread_over_devices(recorded: Recorded, tmp_path: Path) -> N
         "    return optax.apply_updates(w, u), s\n"
         "for _ in range(5): w, s = step(w, s)\n"
     )
-    printed = recorded.run(RANKZERO, "run", sys.executable, str(script), devices=4)
-    assert "collective" in printed
-    assert len(recorded.series("loss")["loss"]) == 5
-    assert "grad/norm" not in recorded.shown()["metrics"]
+    assert "collective" in jobs.run([sys.executable, script], below=True, environ=on_devices(4))
+    found = jobs.only()
+    assert len(found.values("loss")) == 5
+    assert "grad/norm" not in found.series

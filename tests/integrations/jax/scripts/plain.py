@@ -1,4 +1,4 @@
-"""Plain jax.jit and optax on random numbers. It has never heard of any tracker."""
+"""Plain jax.jit and optax on random numbers, in one form after the other. It has never heard of any tracker."""
 
 import argparse
 
@@ -6,20 +6,17 @@ import jax
 import jax.numpy as jnp
 import optax
 
+FORMS = ["one", "split", "grad", "scan", "nested", "eager", "donate", "pmap"]
 parser = argparse.ArgumentParser()
 parser.add_argument("--steps", type=int, default=20)
 parser.add_argument("--lr", type=float, default=0.05)
-parser.add_argument(
-    "--form", choices=["one", "split", "grad", "scan", "nested", "eager", "donate", "pmap"], default="one"
-)
+parser.add_argument("--forms", nargs="+", choices=FORMS, default=["one"])
 asked = parser.parse_args()
 
 keys = jax.random.split(jax.random.key(0), 4)
-params = {"hidden": jax.random.normal(keys[0], (16, 32)) * 0.2, "out": jax.random.normal(keys[1], (32, 4)) * 0.2}
+weights = {"hidden": jax.random.normal(keys[0], (16, 32)) * 0.2, "out": jax.random.normal(keys[1], (32, 4)) * 0.2}
 data = jax.random.normal(keys[2], (64, 16))
 labels = jax.random.randint(keys[3], (64,), 0, 4)
-optimizer = optax.adam(optax.linear_schedule(asked.lr, 0.0, asked.steps))
-state = optimizer.init(params)
 
 
 def loss_of(params, data, labels):
@@ -27,55 +24,62 @@ def loss_of(params, data, labels):
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
 
-def apply(params, state, gradients):
-    updates, state = optimizer.update(gradients, state, params)
-    return optax.apply_updates(params, updates), state
+def train(form):  # noqa: C901 - a script
+    params = jax.tree.map(jnp.copy, weights)
+    optimizer = optax.adam(optax.linear_schedule(asked.lr, 0.0, asked.steps))
+    state = optimizer.init(params)
+    losses = []
 
+    def apply(params, state, gradients):
+        updates, state = optimizer.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state
 
-def step(params, state, data, labels):
-    if asked.form == "grad":
-        loss, gradients = jnp.zeros(()), jax.grad(loss_of)(params, data, labels)
+    def step(params, state, data, labels):
+        if form == "grad":
+            loss, gradients = jnp.zeros(()), jax.grad(loss_of)(params, data, labels)
+        else:
+            loss, gradients = jax.value_and_grad(loss_of)(params, data, labels)
+        if form == "pmap":
+            loss, gradients = jax.lax.pmean((loss, gradients), "devices")
+        update = jax.jit(apply) if form == "nested" else apply
+        return *update(params, state, gradients), loss
+
+    if form == "scan":
+
+        @jax.jit
+        def epoch(params, state):
+            def turn(carry, _):
+                *carry, loss = step(*carry, data, labels)
+                return tuple(carry), loss
+
+            return jax.lax.scan(turn, (params, state), None, length=asked.steps // 4)
+
+        for _ in range(4):
+            (params, state), found = epoch(params, state)
+            losses += found.tolist()
+    elif form == "split":
+        differentiate, apply = jax.jit(jax.value_and_grad(loss_of)), jax.jit(apply)
+        for _ in range(asked.steps):
+            loss, gradients = differentiate(params, data, labels)
+            params, state = apply(params, state, gradients)
+            losses.append(loss)
+    elif form == "pmap":
+        count = jax.local_device_count()
+        params, state = jax.tree.map(lambda leaf: jnp.stack([leaf] * count), (params, state))
+        parallel = jax.pmap(step, axis_name="devices")
+        shards = data.reshape(count, -1, 16), labels.reshape(count, -1)
+        for _ in range(asked.steps):
+            params, state, loss = parallel(params, state, *shards)
+            losses.append(loss[0])
     else:
-        loss, gradients = jax.value_and_grad(loss_of)(params, data, labels)
-    if asked.form == "pmap":
-        loss, gradients = jax.lax.pmean((loss, gradients), "devices")
-    update = jax.jit(apply) if asked.form == "nested" else apply
-    return *update(params, state, gradients), loss
+        if form != "eager":
+            step = jax.jit(step, donate_argnums=(0, 1) if form == "donate" else ())
+        for _ in range(asked.steps):
+            params, state, loss = step(params, state, data, labels)
+            losses.append(loss)
+    print(f"losses/{form}", [float(loss).hex() for loss in losses])
+    print(f"weights/{form}", [float(leaf.sum()).hex() for leaf in jax.tree.leaves(params)])
 
 
-losses = []
-if asked.form == "scan":
-
-    @jax.jit
-    def epoch(params, state):
-        def turn(carry, _):
-            *carry, loss = step(*carry, data, labels)
-            return tuple(carry), loss
-
-        return jax.lax.scan(turn, (params, state), None, length=asked.steps // 4)
-
-    for _ in range(4):
-        (params, state), found = epoch(params, state)
-        losses += found.tolist()
-elif asked.form == "split":
-    differentiate, apply = jax.jit(jax.value_and_grad(loss_of)), jax.jit(apply)
-    for _ in range(asked.steps):
-        loss, gradients = differentiate(params, data, labels)
-        params, state = apply(params, state, gradients)
-        losses.append(loss)
-elif asked.form == "pmap":
-    count = jax.local_device_count()
-    params, state = jax.tree.map(lambda leaf: jnp.stack([leaf] * count), (params, state))
-    parallel = jax.pmap(step, axis_name="devices")
-    shards = data.reshape(count, -1, 16), labels.reshape(count, -1)
-    for _ in range(asked.steps):
-        params, state, loss = parallel(params, state, *shards)
-        losses.append(loss[0])
-else:
-    if asked.form != "eager":
-        step = jax.jit(step, donate_argnums=(0, 1) if asked.form == "donate" else ())
-    for _ in range(asked.steps):
-        params, state, loss = step(params, state, data, labels)
-        losses.append(loss)
-print("losses", [float(loss).hex() for loss in losses])
-print("weights", [float(leaf.sum()).hex() for leaf in jax.tree.leaves(params)])
+for form in asked.forms:
+    train(form)
