@@ -25,8 +25,9 @@ FUNCTIONS = (
     "orbax.checkpoint.experimental.v1._src.loading.loading",
     "orbax.checkpoint.experimental.v1",
 )
-SAVES = ("save", "save_checkpointables", "save_pytree")
-SAVES += tuple(f"{name}_async" for name in SAVES)
+SAVES = (
+    "save", "save_checkpointables", "save_pytree", "save_async", "save_checkpointables_async", "save_pytree_async",
+)  # fmt: skip
 LOADS = ("restore", "load", "load_checkpointables", "load_pytree")
 WAITS = ("wait_until_finished", "wait")
 

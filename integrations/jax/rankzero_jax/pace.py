@@ -41,13 +41,20 @@ class Pace:
 class Times:
     """The times of a function's calls on their way to a run: put down by the thread that trains, made into rows by the writer's.
 
+    Args:
+        run: it belongs to.
+        behind: what stands behind the name of the series.
+
     Attributes:
         put: when a call ended (`time.monotonic()`), the number of its last step, how many there were, and the seconds that this
             process has spent in checkpoints so far.
+        counts: another function does not tell instead.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, behind: str) -> None:
         self.put: collections.deque[tuple[float, int, int, float]] = collections.deque()
+        self.counts = True
+        self._behind = behind
         self._pace = Pace()
         feed(run, self._rows)
 
@@ -58,28 +65,36 @@ class Times:
             row = self._pace.row(t, elsewhere, steps)
             if row and ours:
                 report("time/step", "recorded", BY)
-                yield t, step, "all", row
+                yield t, step, "all", {f"{name}{self._behind}": value for name, value in row.items()}
 
 
 class Pacers:
-    """Of several functions one tells how long a run's steps take: the first, or the first that trains.
-
-    Attributes:
-        first: that one's.
-    """
+    """Of several functions one tells how long a run's steps take: that of each training, or else the first."""
 
     def __init__(self) -> None:
-        self.first: Times | None = None
         self._run: Run | None = None
-        self._trains = False
+        self._trainings: dict[str, Times] = {}
+        self._other: Times | None = None
 
-    def of(self, run: Run, *, trains: bool) -> Times | None:
-        """The times of a function that is called the first time in a run; None if another tells already."""
-        if run is self._run and not (trains and not self._trains):
-            return None
-        self._run, self._trains = run, trains
-        self.first = Times(run)
-        return self.first
+    def of(self, run: Run, training: str | None) -> Times | None:
+        """The times of a function that is called the first time in a run; None if another tells already.
+
+        Args:
+            run: the run.
+            training: what stands behind the keys of the training that it takes steps of; None if it takes none.
+        """
+        if run is not self._run:
+            self._run, self._trainings, self._other = run, {}, None
+        if training is None:
+            if self._trainings or self._other is not None:
+                return None
+            self._other = Times(run, "")
+            return self._other
+        if self._other is not None:
+            self._other.counts = False
+        if training not in self._trainings:
+            self._trainings[training] = Times(run, training)
+        return self._trainings[training]
 
 
 pacers = Pacers()

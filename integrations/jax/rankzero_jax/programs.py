@@ -17,7 +17,7 @@ from rankzero_jax.internals import is_top_level, mode
 from rankzero_jax.outputs import Outputs, forms, packed, steps_of, unpacked
 from rankzero_jax.pace import Times, pacers
 from rankzero_jax.recording import record_captured, record_logged, record_row
-from rankzero_jax.runs import Numbering, active_or_new
+from rankzero_jax.runs import Numbering, active_or_new, suffix_in
 from rankzero_jax.surroundings import surroundings
 from rankzero_jax.taps import collecting
 
@@ -95,9 +95,10 @@ class Program:
         out, outputs = compiled(*args, **kwargs)
         if outputs:
             self._record(outputs)
-        if self._times is not None and self._times is pacers.first:
-            self._times.put.append((monotonic(), self._next + self._steps - 1, self._steps, checkpoints.elsewhere))
-        surroundings.step = self._next
+        times = self._times
+        if times is not None and times.counts:
+            times.put.append((monotonic(), self._next + self._steps - 1, self._steps, checkpoints.elsewhere))
+            surroundings.went(self._next, self._steps)
         self._next += self._steps
         return out
 
@@ -150,7 +151,8 @@ class Program:
         self._next = calls.step = numbering.take(counted, self._steps) if counted is not None else self._next
         self._numbering = None
         if self._run is not None and calls.others is None:
-            self._times = pacers.of(self._run, trains=any(tap.kind == "capture" for tap in taps))
+            training = next((tap.about[0] for tap in taps if tap.kind == "capture"), None)
+            self._times = pacers.of(self._run, None if training is None else suffix_in(self._run, training))
 
 
 def tapped(fun: Callable[..., Any], about: str | None = None) -> Callable[..., tuple[Any, Outputs]]:

@@ -16,7 +16,7 @@ class Surroundings:
 
     Attributes:
         wanted: by whatever run comes.
-        step: the number of the step last taken by hand; None before the first.
+        step: the number of the step last taken by hand, of whatever training, for they are counted on; None before the first.
     """
 
     def __init__(self) -> None:
@@ -36,6 +36,10 @@ class Surroundings:
         """Tell this run, if that is wanted."""
         if self.wanted:
             self.of(run)
+
+    def went(self, first: int, steps: int) -> None:
+        """So many steps have been taken, the first of which has this number in its own training."""
+        self.step = (first - 1 if self.step is None else self.step) + steps
 
     def _source(self, run: Run) -> Callable[[], tuple[()]]:
         told: dict[Any, int] = {}

@@ -24,6 +24,7 @@ from tests.integrations.jax.conftest import points
 
 import rankzero
 import rankzero_jax
+from rankzero import errors
 from rankzero.records import Media
 from rankzero.testing import Jobs
 from rankzero_jax.memory import Memory
@@ -193,8 +194,9 @@ def write_everything(writer: Any, step: int = 3) -> None:
     writer.flush()
 
 
-def test_metric_writer(run: rankzero.Run, jobs: Jobs, capfd: pytest.CaptureFixture[str]) -> None:
+def test_metric_writer(run: rankzero.Run, jobs: Jobs, capfd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scalars, texts, histograms, images and hyperparameters arrive under their names; what does not is said."""
+    monkeypatch.setattr(errors, "_warned", set())
     writer = rankzero_jax.MetricWriter()
     write_everything(writer)
     writer.close()

@@ -25,7 +25,7 @@ def results(printed: str) -> dict[str, list[float]]:
 
 def both_ways(jobs: Jobs, script: str, *options: str, devices: int = 1, **environ: str) -> dict[str, list[float]]:
     """Run a script without and with `rankzero run`; the same bits come out. Returns what it printed."""
-    command = [sys.executable, SCRIPTS / script, *options]
+    command = [sys.executable, str(SCRIPTS / script), *options]
     plain = results(jobs.run(command, environ=on_devices(devices)))
     assert not jobs.root.exists()
     ours = results(jobs.run(command, below=True, environ=on_devices(devices) | environ))

@@ -55,7 +55,7 @@ _MATRIX = 2
 def _is_data(leaf: Any) -> bool:
     """Whether it is an array that is no key of random numbers."""
     shape, kind = getattr(leaf, "shape", ()), getattr(leaf, "dtype", None)
-    if not shape or kind is None or jax.dtypes.issubdtype(kind, jax.dtypes.prng_key):
+    if not shape or kind is None or jax.numpy.issubdtype(kind, jax.dtypes.prng_key):
         return False
     return not (kind == "uint32" and shape == (2,))
 
