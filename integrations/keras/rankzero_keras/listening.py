@@ -14,6 +14,7 @@ from rankzero_keras.loops import Loops
 from rankzero_keras.recording import Recording
 from rankzero_keras.saving import Saving
 from rankzero_keras.summaries import Summaries
+from rankzero_keras.training import Training, trainings
 
 
 class Models:
@@ -143,28 +144,28 @@ def _before(hear: Callable[..., None]) -> Callable[[Callable[..., Any]], Callabl
 
 
 def _around_batch_begin(original: Callable[..., Any]) -> Callable[..., Any]:
-    hear = guarded("noticing a batch")(Recording.batch_began)
+    hear = guarded("noticing a batch")(Training.batch_began)
 
     def on_train_batch_begin(listed: Any, batch: Any, logs: Any = None) -> Any:
         result = original(listed, batch, logs)
-        recording = _of(listed)
-        if recording is not None:
-            hear(recording)
+        training = trainings.get(id(listed))
+        if training is not None:
+            hear(training)
         return result
 
     return on_train_batch_begin
 
 
 def _around_batch_end(original: Callable[..., Any]) -> Callable[..., Any]:
-    hear = guarded("recording a batch")(Recording.batch_ended)
+    hear = guarded("recording a batch")(Training.batch_ended)
 
     def on_train_batch_end(listed: Any, batch: Any, logs: Any = None) -> Any:
-        recording = _of(listed)
-        if recording is None or recording.training is None:
+        training = trainings.get(id(listed))
+        if training is None:
             return original(listed, batch, logs)
-        hear(recording, batch, logs)
+        hear(training, batch, logs)
         result = original(listed, batch, logs)
-        recording.clock.loop()
+        training.left()
         return result
 
     return on_train_batch_end

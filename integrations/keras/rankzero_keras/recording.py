@@ -22,12 +22,13 @@ from rankzero.plugin import (
     training_run,
 )
 from rankzero_keras import calls, describing, identity
-from rankzero_keras.arriving import row_of
+from rankzero_keras.arriving import kept, row_of
 from rankzero_keras.callback import RankZeroCallback
 from rankzero_keras.clock import Clock
 from rankzero_keras.identity import Origin
 from rankzero_keras.integration import NAME
 from rankzero_keras.rates import batchwise
+from rankzero_keras.rows import rows_of
 from rankzero_keras.training import PRECEDENCE, Training
 from rankzero_keras.wanted import Wanted, wanted
 
@@ -122,7 +123,7 @@ class Recording:
         batches = 1 if self._options is None else self._options.batches
         often, asked = batchwise(self._callbacks), self._wanted(run)
         done, clock = self._done, self.clock
-        self.training = Training(run, model, clock, done=done, batches=batches, wanted=asked, often=often)
+        self.training = Training(run, model, callbacks, clock, done=done, batches=batches, wanted=asked, often=often)
         self.training.samples = calls.batch_size(found)
         if run.rank == 0:
             self._describe(run, model, callbacks, calls.arguments(found))
@@ -142,16 +143,6 @@ class Recording:
         score = {} if best is None else {"checkpoint/best_score": float(best)}
         run.summary.update({"checkpoint/best": self._saved, **score})
 
-    def batch_began(self) -> None:
-        """A batch is about to be trained on."""
-        if self.training is not None:
-            self.training.batch_began()
-
-    def batch_ended(self, batch: int, logs: Any) -> None:
-        """A batch was trained on."""
-        if self.training is not None:
-            self.training.batch_ended(batch, logs)
-
     def epoch_ended(self, logs: Any) -> None:
         """An epoch is over."""
         if self.training is not None:
@@ -167,9 +158,8 @@ class Recording:
         self.end_phase()
         run = self._run
         if self.training is None and run is not None and run.state == "running":
-            row = row_of(logs)
-            found = {f"test_{name}" if name != "logs" else name: value for name, value in row.items()}
-            run.log(found, step=self._done)
+            found = row_of({f"test_{name}": value for name, value in kept(logs).items()})
+            rows_of(run).log(found, self._done)
             report("metrics", "recorded", NAME)
 
     @property
@@ -214,7 +204,7 @@ class Recording:
         seconds = self.clock.come_back()
         quantity = f"time/{SHORT[self._phase_name]}"
         if claim(quantity, NAME, PRECEDENCE):
-            self._run.log({quantity: seconds}, step=self.done, ranks="all")
+            rows_of(self._run).log({quantity: seconds}, self.done, "all")
             report(quantity, "recorded", NAME)
 
     def _end_training(self) -> None:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rankzero.plugin import Run, claim, report, warn_once
-from rankzero_keras.arriving import row_of
+from rankzero_keras.arriving import kept, row_of
 from rankzero_keras.clock import Clock
 from rankzero_keras.integration import NAME
 from rankzero_keras.programs import Programs
 from rankzero_keras.rates import Rates, iterations
+from rankzero_keras.rows import Row, rows_of
 from rankzero_keras.wanted import Wanted
 
 PRECEDENCE = 20
+
+QUANTITIES = ("optim/lr", "time/step", "throughput/samples")
+
+trainings: dict[int, Training] = {}
+"""Under way, by the `id` of the CallbackList that tells of it: found at every batch."""
 
 
 class Training:
     """One fit: told of its batches and epochs.
 
     A step's number is how many batches have been trained on: by the optimizer's count, so that a model that was loaded goes on
-    from where it was.
+    from where it was. What a batch shows is put down in the thread that trains, and made rows of in the writer's.
 
     Args:
+        listed: the CallbackList that tells of it.
         done: the steps of this run that the process has done before.
         batches: between two rows; 0 for epochs only.
         often: callbacks may set the learning rate at any batch.
@@ -33,9 +41,18 @@ class Training:
     """
 
     def __init__(
-        self, run: Run, model: Any, clock: Clock, *, done: int, batches: int, wanted: Wanted | None, often: bool
+        self,
+        run: Run,
+        model: Any,
+        listed: Any,
+        clock: Clock,
+        *,
+        done: int,
+        batches: int,
+        wanted: Wanted | None,
+        often: bool,
     ) -> None:
-        self._run = run
+        self._rows = rows_of(run)
         self._model = model
         self._clock = clock
         self._every = batches
@@ -46,14 +63,18 @@ class Training:
         self._first = self.done = max(counted, done)
         self._epoch = 0
         self._at_epoch = self.done
-        self._ours: set[str] = set()
-        self._last: tuple[int, set[str]] = (-1, set())
+        self._ours = {quantity for quantity in QUANTITIES if claim(quantity, NAME, PRECEDENCE)}
+        self._untold = set(self._ours)
+        self._last: tuple[int, Any, bool] = (-1, None, False)
         self.samples = 0
         self._programs = None if wanted is None else self._measuring(model, wanted)
         clock.forget()
+        self._key = id(listed)
+        trainings[self._key] = self
 
     def end(self) -> None:
         """The fit is over."""
+        trainings.pop(self._key, None)
         if self._programs is not None:
             self._programs.end()
 
@@ -72,43 +93,57 @@ class Training:
 
     def batch_ended(self, batch: int, logs: Any) -> None:
         """A batch, counted from 0 within its epoch, was trained on."""
-        spent = self._clock.end()
+        clock = self._clock
+        spent = clock.end()
         step = self.done = self._at_epoch + batch + 1
-        sample = self._programs.done() if self._programs is not None else {}
+        sample = self._programs.done() if self._programs is not None else None
         if not self._every or step % self._every:
             if sample:
-                self._run.log(sample, step=step)
+                self._rows.log(sample, step)
             return
-        row = row_of(logs) | sample
-        self._put_rate(row)
-        self._last = step, {*(logs or ()), "optim/lr"} if "optim/lr" in row else {*(logs or ())}
-        self._run.log(row, step=step)
-        if spent > 0 and self.may("time/step"):
-            times = {"time/step": spent, "time/input": self._clock.input}
-            if self.samples and self.may("throughput/samples"):
-                times["throughput/samples"] = self.samples / spent
-            self._run.log(times, step=step, ranks="all")
+        rate = self._rate()
+        self._last = step, logs, rate is not None
+        self._rows.put((clock.ended, step, self._made, kept(logs), rate, sample, spent, clock.input))
+
+    def left(self) -> None:
+        """The callbacks have heard of the batch's end."""
+        self._clock.loop()
 
     def epoch_ended(self, logs: Any) -> None:
         """An epoch is over, its validation included."""
         self._rates.soon()
-        there = self._last[1] if self._last[0] == self.done else set()
-        row = row_of({name: value for name, value in (logs or {}).items() if name not in there})
+        at_last, last, rated = self._last
+        there = set(last or ()) if at_last == self.done else set()
+        row = row_of({name: value for name, value in kept(logs).items() if name not in there})
         row["progress/epoch"] = self._epoch
-        if "optim/lr" not in there:
-            self._put_rate(row)
-        self._run.log(row, step=self.done)
+        rate = None if rated and at_last == self.done else self._rate()
+        if rate is not None:
+            row["optim/lr"] = rate
+        self._rows.log(row, self.done)
         report("metrics", "recorded", NAME)
 
-    def may(self, quantity: str) -> bool:
-        """Whether this quantity is ours to record; says so in the capture report once."""
-        if quantity in self._ours:
-            return True
-        if not claim(quantity, NAME, PRECEDENCE):
-            return False
-        self._ours.add(quantity)
-        report(quantity, "recorded", NAME)
-        return True
+    def _made(
+        self, logs: dict[str, Any], rate: float | None, sample: dict[str, Any] | None, spent: float, waited: float
+    ) -> Iterator[Row]:
+        """The rows of a batch."""
+        row = row_of(logs)
+        if sample:
+            row |= sample
+        if rate is not None:
+            row["optim/lr"] = rate
+        yield None, row
+        times: dict[str, Any] = {}
+        if spent > 0 and "time/step" in self._ours:
+            times = {"time/step": spent, "time/input": waited}
+            if self.samples and "throughput/samples" in self._ours:
+                times["throughput/samples"] = self.samples / spent
+            yield "all", times
+        for quantity in self._untold & {*row, *times}:
+            self._untold.discard(quantity)
+            report(quantity, "recorded", NAME)
+
+    def _rate(self) -> float | None:
+        return self._rates.of_step(self._before + self.done - self._first) if "optim/lr" in self._ours else None
 
     def _measuring(self, model: Any, wanted: Wanted) -> Programs | None:
         programs = Programs(model, wanted)
@@ -120,8 +155,3 @@ class Training:
             return None
         programs.begin()
         return programs
-
-    def _put_rate(self, row: dict[str, Any]) -> None:
-        rate = self._rates.of_step(self._before + self.done - self._first) if self.may("optim/lr") else None
-        if rate is not None:
-            row["optim/lr"] = rate
