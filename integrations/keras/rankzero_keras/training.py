@@ -9,7 +9,7 @@ from rankzero.plugin import Run, claim, report, warn_once
 from rankzero_keras.arriving import kept, row_of
 from rankzero_keras.clock import Clock
 from rankzero_keras.integration import NAME
-from rankzero_keras.programs import Programs
+from rankzero_keras.programs import Programs, programs_of
 from rankzero_keras.rates import Rates, iterations
 from rankzero_keras.rows import Row, rows_of
 from rankzero_keras.wanted import Wanted
@@ -75,6 +75,7 @@ class Training:
     def end(self) -> None:
         """The fit is over."""
         trainings.pop(self._key, None)
+        self._tell()
         if self._programs is not None:
             self._programs.end()
 
@@ -121,6 +122,7 @@ class Training:
             row["optim/lr"] = rate
         self._rows.log(row, self.done)
         report("metrics", "recorded", NAME)
+        self._tell()
 
     def _made(
         self, logs: dict[str, Any], rate: float | None, sample: dict[str, Any] | None, spent: float, waited: float
@@ -132,13 +134,18 @@ class Training:
         if rate is not None:
             row["optim/lr"] = rate
         yield None, row
-        times: dict[str, Any] = {}
         if spent > 0 and "time/step" in self._ours:
             times = {"time/step": spent, "time/input": waited}
             if self.samples and "throughput/samples" in self._ours:
                 times["throughput/samples"] = self.samples / spent
             yield "all", times
-        for quantity in self._untold & {*row, *times}:
+
+    def _tell(self) -> None:
+        """Say in the capture report what is being recorded, once it is."""
+        begun = {"optim/lr"} if self._last[2] else set()
+        if self.done - self._first > 1:
+            begun |= {"time/step", "throughput/samples"} if self.samples else {"time/step"}
+        for quantity in self._untold & begun:
             self._untold.discard(quantity)
             report(quantity, "recorded", NAME)
 
@@ -146,7 +153,7 @@ class Training:
         return self._rates.of_step(self._before + self.done - self._first) if "optim/lr" in self._ours else None
 
     def _measuring(self, model: Any, wanted: Wanted) -> Programs | None:
-        programs = Programs(model, wanted)
+        programs = programs_of(model, wanted)
         why = programs.why_not()
         if why:
             report("grad/norm", "off", NAME, why)
