@@ -18,6 +18,8 @@ PRECEDENCE = 20
 
 QUANTITIES = ("optim/lr", "time/step", "throughput/samples")
 
+NO_LIST = id(None)
+
 trainings: dict[int, Training] = {}
 """Under way, by the `id` of the CallbackList that tells of it: found at every batch."""
 
@@ -29,14 +31,16 @@ class Training:
     from where it was. What a batch shows is put down in the thread that trains, and made rows of in the writer's.
 
     Args:
-        listed: the CallbackList that tells of it.
+        listed: the CallbackList that tells of it; None in a loop of the program's own.
         done: the steps of this run that the process has done before.
         batches: between two rows; 0 for epochs only.
-        often: callbacks may set the learning rate at any batch.
+        often: callbacks, or the program's own loop, may set the learning rate at any batch.
         wanted: what to measure of gradients and parameters; None for nothing.
+        suffix: of its metrics, "@2" for the second model of a loop.
 
     Attributes:
-        done: steps so far.
+        done: steps so far; `before` it began, as many.
+        measured: whether it has been decided what is measured.
         samples: in a batch, 0 if unknown.
     """
 
@@ -51,7 +55,10 @@ class Training:
         batches: int,
         wanted: Wanted | None,
         often: bool,
+        suffix: str = "",
     ) -> None:
+        self._key = id(listed)
+        self._suffix = suffix
         self._rows = rows_of(run)
         self._model = model
         self._clock = clock
@@ -59,23 +66,31 @@ class Training:
         self._rates = Rates(model)
         self._rates.often = often
         counted = iterations(model)
-        self._before = counted
-        self._first = self.done = max(counted, done)
+        self._counted = counted
+        self.before = self.done = max(counted, done)
         self._epoch = 0
         self._at_epoch = self.done
         self._ours = {quantity for quantity in QUANTITIES if claim(quantity, NAME, PRECEDENCE)}
         self._untold = set(self._ours)
         self._last: tuple[int, Any, bool] = (-1, None, False)
         self.samples = 0
-        self._programs = None if wanted is None else self._measuring(model, wanted)
+        self._programs: Programs | None = None
+        self.measured = False
+        self.measure(wanted)
         clock.forget()
-        self._key = id(listed)
-        trainings[self._key] = self
+        if listed is not None:
+            trainings[self._key] = self
+
+    def measure(self, wanted: Wanted | None) -> None:
+        """Measure from now on what is wanted, if there is a step already: a loop's is made in its first call."""
+        if self._key != NO_LIST or self._model.train_function is not None:
+            self.measured = True
+            self._programs = None if wanted is None else self._measuring(self._model, wanted)
 
     def end(self) -> None:
         """The fit is over."""
         trainings.pop(self._key, None)
-        self._tell()
+        self.tell()
         if self._programs is not None:
             self._programs.end()
 
@@ -97,7 +112,7 @@ class Training:
         clock = self._clock
         spent = clock.end()
         step = self.done = self._at_epoch + batch + 1
-        sample = self._programs.done() if self._programs is not None else None
+        sample = self._programs.done(self._suffix) if self._programs is not None else None
         if not self._every or step % self._every:
             if sample:
                 self._rows.log(sample, step)
@@ -122,35 +137,36 @@ class Training:
             row["optim/lr"] = rate
         self._rows.log(row, self.done)
         report("metrics", "recorded", NAME)
-        self._tell()
+        self.tell()
 
     def _made(
         self, logs: dict[str, Any], rate: float | None, sample: dict[str, Any] | None, spent: float, waited: float
     ) -> Iterator[Row]:
         """The rows of a batch."""
         row = row_of(logs)
-        if sample:
-            row |= sample
         if rate is not None:
             row["optim/lr"] = rate
-        yield None, row
+        yield None, self._named(row) | (sample or {})
         if spent > 0 and "time/step" in self._ours:
-            times = {"time/step": spent, "time/input": waited}
+            times = {"time/step": spent} if self._key == NO_LIST else {"time/step": spent, "time/input": waited}
             if self.samples and "throughput/samples" in self._ours:
                 times["throughput/samples"] = self.samples / spent
-            yield "all", times
+            yield "all", self._named(times)
 
-    def _tell(self) -> None:
+    def _named(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {f"{name}{self._suffix}": value for name, value in row.items()} if self._suffix else row
+
+    def tell(self) -> None:
         """Say in the capture report what is being recorded, once it is."""
         begun = {"optim/lr"} if self._last[2] else set()
-        if self.done - self._first > 1:
+        if self.done - self.before > 1:
             begun |= {"time/step", "throughput/samples"} if self.samples else {"time/step"}
         for quantity in self._untold & begun:
             self._untold.discard(quantity)
             report(quantity, "recorded", NAME)
 
     def _rate(self) -> float | None:
-        return self._rates.of_step(self._before + self.done - self._first) if "optim/lr" in self._ours else None
+        return self._rates.of_step(self._counted + self.done - self.before) if "optim/lr" in self._ours else None
 
     def _measuring(self, model: Any, wanted: Wanted) -> Programs | None:
         programs = programs_of(model, wanted)
