@@ -105,7 +105,7 @@ def callback_of(kind: str, folder: Path) -> Any:
         from wandb.integration.keras import WandbMetricsLogger
 
         wandb.init(project="bench", dir=str(folder))
-        return WandbMetricsLogger(log_freq=kind.rpartition(" ")[2])
+        return WandbMetricsLogger(log_freq="batch" if kind.endswith("batch") else "epoch")
     if kind == "TensorBoard":
         return keras.callbacks.TensorBoard(str(folder), update_freq="batch", write_graph=False)
     return None
