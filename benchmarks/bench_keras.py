@@ -1,6 +1,10 @@
-"""What recording a fit costs on a step of about ten milliseconds: wall and CPU, beside wandb offline and Keras's TensorBoard.
+"""What recording a fit adds to a step of about ten milliseconds, beside wandb offline and Keras's TensorBoard.
 
-python -m benchmarks.bench_keras
+python -m benchmarks.bench_keras [kinds, as "RankZeroCallback,wandb per batch"]
+
+Fits with and without take turns in one process. What is looked at is what the loop does between the work of one step and that of the
+next, in the thread that trains: by the clock, by the CPU of that thread, and by that of the process. The figures are medians of the
+differences of neighbouring fits; "nothing" beside nothing tells how far they can be trusted.
 """
 
 from __future__ import annotations
@@ -19,35 +23,59 @@ from typing import Any
 from benchmarks import harness
 from benchmarks.loggers import stay_local
 
-KINDS = ["nothing", "RankZeroCallback", "with no change", "wandb offline", "TensorBoard"]
-PEERS = {"wandb offline": "wandb", "TensorBoard": "tensorflow"}
-BLOCKS, BATCHES = 10, 60
-"""Fits of so many batches, recorded and not by turns: the machine's own changes fall on both alike."""
+KINDS = [
+    "nothing", "RankZeroCallback", "with no change", "wandb per batch", "TensorBoard", "RankZeroCallback per epoch",
+    "wandb per epoch",
+]  # fmt: skip
+NEEDS = {
+    "wandb per batch": ("wandb", "tensorflow"),
+    "wandb per epoch": ("wandb", "tensorflow"),
+    "TensorBoard": ("tensorboard", "tensorflow"),
+}
+"""What the peers import on any backend."""
+AGAINST = {
+    "RankZeroCallback": ["wandb per batch", "TensorBoard"],
+    "with no change": ["wandb per batch", "TensorBoard"],
+    "RankZeroCallback per epoch": ["wandb per epoch"],
+}
+BLOCKS, EPOCHS, BATCHES, WARM = 10, 3, 16, 8
+"""Pairs of fits of so many epochs and batches, of which the first few are not looked at."""
+
+ONE_CORE = {
+    "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3",
+}  # fmt: skip
+"""The step's own work stays on one core, so that it takes the same time again."""
+
+FIGURES = ("wall", "thread", "cpu")
 
 
-def main() -> None:
+def main(wanted: str = "") -> None:
     if importlib.util.find_spec("keras") is None:
         print("SKIP  Keras is not installed: pip install 'rankzero[keras]' and a backend")
         return
     backend = os.environ.get("KERAS_BACKEND") or next(
-        (name for name in ("jax", "torch", "tensorflow") if importlib.util.find_spec(name)), "tensorflow"
+        (name for name in ("tensorflow", "torch", "jax") if importlib.util.find_spec(name)), "tensorflow"
     )
-    os.environ["KERAS_BACKEND"] = backend
-    harness.heading(f"Keras on {backend}: added to a training step, by a row of metrics at every batch")
-    kinds = [kind for kind in KINDS[1:] if importlib.util.find_spec(PEERS.get(kind, "keras"))]
-    for kind in set(KINDS[1:]) - set(kinds):
-        print(f"SKIP  {kind}: {PEERS[kind]} is not installed")
-    found = harness.interleaved(2, kinds, lambda kind: harness.fresh("bench_keras", kind.replace(" ", "_")))
-    rows = [
-        [kind, figures["step"], figures["wall"], figures["cpu"], figures["wall"] / figures["step"] / 10]
-        for kind, figures in found.items()
-    ]
-    harness.table(["", "step ms", "added us", "added CPU us", "%"], rows)
-    for kind in kinds[:2]:
-        figures = found[kind]
-        harness.promise(f"Keras, {kind}: of the step", figures["wall"] / figures["step"] / 10, 1.0, " %")
-        for peer in kinds[2:]:
-            harness.promise_ratio(f"Keras, {kind}: CPU against {peer}", figures["cpu"], found[peer]["cpu"], 1 / 3)
+    os.environ |= {"KERAS_BACKEND": backend, **ONE_CORE}
+    harness.heading(f"Keras on {backend}: added to a training step, in microseconds")
+    kinds = [kind for kind in wanted.split(",") if kind] or [*KINDS]
+    for kind in [*kinds]:
+        missing = [package for package in NEEDS.get(kind, ()) if importlib.util.find_spec(package) is None]
+        if missing:
+            print(f"SKIP  {kind}: {' and '.join(missing)} not installed")
+            kinds.remove(kind)
+    found = {kind: harness.fresh("bench_keras", "measure", kind.replace(" ", "_")) for kind in kinds}
+    rows = [[kind, *[figures[name] for name in ("step", *FIGURES)]] for kind, figures in found.items()]
+    harness.table(["", "step ms", "added us", "CPU of its thread", "CPU of the process"], rows)
+    for kind in sorted(set(AGAINST) & set(kinds)):
+        for name in FIGURES[:2]:
+            floor = abs(found["nothing"][name]) if "nothing" in found else 0.0
+            share = max(0.0, found[kind][name] - floor) / found[kind]["step"] / 10
+            harness.promise(f"Keras on {backend}, {kind}: {name} beyond the floor, of the step", share, 1.0, " %")
+            for peer in sorted(set(AGAINST[kind]) & set(kinds)):
+                ours, theirs = max(found[kind][name], 1e-6), max(found[peer][name], 1e-6)
+                harness.promise_ratio(f"Keras on {backend}, {kind}: {name}, against {peer}", ours, theirs, 1 / 3)
 
 
 def build() -> tuple[Any, Any, Any]:
@@ -68,38 +96,82 @@ def callback_of(kind: str, folder: Path) -> Any:
     """What records, by hand; None where it is the process that was started for it."""
     import keras
 
-    if kind == "RankZeroCallback":
+    if kind.startswith("RankZeroCallback"):
         from rankzero_keras import RankZeroCallback
 
-        return RankZeroCallback(project="bench", dir=folder)
-    if kind == "wandb offline":
+        return RankZeroCallback(project="bench", dir=folder, batches=int("per epoch" not in kind))
+    if kind.startswith("wandb"):
         import wandb
         from wandb.integration.keras import WandbMetricsLogger
 
         wandb.init(project="bench", dir=str(folder))
-        return WandbMetricsLogger(log_freq="batch")
+        return WandbMetricsLogger(log_freq="batch" if kind.endswith("batch") else "epoch")
     if kind == "TensorBoard":
         return keras.callbacks.TensorBoard(str(folder), update_freq="batch", write_graph=False)
     return None
 
 
-class Switch:
-    """Recording with no change, for one fit and not for the next."""
+class Marks:
+    """The clocks around each step's own work, and how long the loop takes from one step's work to the next one's."""
 
     def __init__(self) -> None:
-        import rankzero
-        from rankzero_keras import listening, recording
-        from rankzero_keras.integration import integration
+        self._left: tuple[float, ...] = ()
+        self._gaps: list[tuple[float, ...]] = []
+        self._works = 0.0
 
-        rankzero.init(project="bench")
-        integration.activate()
-        self._modules = (listening, recording)
-        self.set(on=False)
+    def around(self, step: Any) -> Any:
+        """A model's training function that is looked at."""
+
+        def train_function(*args: Any) -> Any:
+            now = time.perf_counter(), time.thread_time(), time.process_time()
+            if self._left:
+                self._gaps.append(tuple(map(float.__sub__, now, self._left)))
+            out = step(*args)
+            self._left = time.perf_counter(), time.thread_time(), time.process_time()
+            self._works += self._left[0] - now[0]
+            return out
+
+        return train_function
+
+    def per_step(self) -> list[float]:
+        """Seconds between two steps' work by each clock, and of a step with it, in the fit that has ended."""
+        gaps = self._gaps[WARM:]
+        found = [statistics.fmean(gap[at] for gap in gaps) for at in range(len(FIGURES))]
+        found.append(self._works / (len(self._gaps) + 1) + found[0])
+        self._left, self._works = (), 0.0
+        self._gaps.clear()
+        return found
+
+
+class Listening:
+    """What is put into Keras's classes to listen: there for a fit that is recorded, and not for one that is not."""
+
+    def __init__(self, *, no_change: bool) -> None:
+        import keras
+        from keras.src.saving import saving_lib
+
+        owners = [*keras.Model.__mro__, keras.callbacks.CallbackList, *keras.optimizers.Adam.__mro__, saving_lib]
+        before = [dict(vars(owner)) for owner in owners]
+        if no_change:
+            os.environ["RANKZERO_LAUNCH"] = "bench"
+            from rankzero_keras.integration import integration
+
+            integration.activate()
+        else:
+            from rankzero_keras.listening import install
+
+            install()
+        self._changed = [
+            (owner, name, old[name], new)
+            for owner, old in zip(owners, before, strict=True)
+            for name, new in dict(vars(owner)).items()
+            if name in old and old[name] is not new and callable(new)
+        ]
 
     def set(self, *, on: bool) -> None:
-        """Whether the process counts as one that was started by `rankzero run`."""
-        for module in self._modules:
-            vars(module)["started_by_run"] = lambda: on
+        """Put it there, or what was there before."""
+        for owner, name, old, new in self._changed:
+            setattr(owner, name, new if on else old)
 
 
 def measure(kind: str) -> None:
@@ -108,29 +180,37 @@ def measure(kind: str) -> None:
         folder = Path(name)
         stay_local(folder)
         os.environ["RANKZERO_DIR"] = name
+        marks = Marks()
+        mine = kind in AGAINST
+        listening = Listening(no_change=kind == "with no change") if mine else None
         model, x, y = build()
         callback = callback_of(kind, folder)
-        switch = Switch() if kind == "with no change" else None
 
-        def fit(*, on: bool) -> tuple[float, float]:
+        def fit(*, on: bool) -> list[float]:
+            if listening is not None:
+                listening.set(on=on)
             callbacks = [callback] if on and callback is not None else []
-            if switch is not None:
-                switch.set(on=on)
-            wall, cpu = time.perf_counter(), time.process_time()
-            model.fit(x, y, batch_size=128, shuffle=False, callbacks=callbacks, verbose=0)
-            return (time.perf_counter() - wall) / BATCHES, (time.process_time() - cpu) / BATCHES
+            model.fit(x, y, batch_size=128, epochs=EPOCHS, shuffle=False, callbacks=callbacks, verbose=0)
+            return marks.per_step()
 
+        model.fit(x[:256], y[:256], batch_size=128, verbose=0)
+        model.train_function = marks.around(model.train_function)
         for on in (False, True, True):
             fit(on=on)
-        pairs = [(fit(on=False), fit(on=True)) for _ in range(BLOCKS)]
-        step = statistics.median(plain[0] for plain, _ in pairs)
-        added = [[mine[index] - plain[index] for plain, mine in pairs] for index in (0, 1)]
-        wall, cpu = (max(statistics.median(differences), 1e-6) for differences in added)
-        harness.answer(step=step * 1e3, wall=wall * 1e6, cpu=cpu * 1e6)
+        pairs = []
+        for index in range(BLOCKS):
+            found = {on: fit(on=on) for on in (index % 2 == 0, index % 2 == 1)}
+            pairs.append((found[False], found[True]))
+        step = statistics.median(plain[-1] for plain, _ in pairs)
+        added = {
+            name: statistics.median(recorded[at] - plain[at] for plain, recorded in pairs) * 1e6
+            for at, name in enumerate(FIGURES)
+        }
+        harness.answer(step=step * 1e3, **added)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        measure(sys.argv[1].replace("_", " "))
+    if sys.argv[1:2] == ["measure"]:
+        measure(sys.argv[2].replace("_", " "))
     else:
-        main()
+        main(*sys.argv[1:2])

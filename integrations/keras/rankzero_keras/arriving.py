@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 PLAIN = frozenset({int, float, bool})
@@ -35,25 +35,42 @@ class Arriving:
         return {name: number for name, value in self._values.items() if (number := _number(value)) is not None}
 
 
-def row_of(logs: Any) -> dict[str, Any]:
-    """A row for `Run.log` from what a callback was given: plain numbers as they are, the others as one that is arriving."""
-    if not isinstance(logs, Mapping):
-        return {}
-    row = {name: value for name, value in logs.items() if type(value) in PLAIN}
-    others = {name: _kept(value) for name, value in logs.items() if name not in row}
+def row_of(logs: dict[str, Any]) -> dict[str, Any]:
+    """A row from what `kept` returned: numbers where they are there, the others as one value that is arriving."""
+    row = {}
+    others = {}
+    for name, value in logs.items():
+        if type(value) in PLAIN:
+            row[name] = value
+        elif hasattr(value, "is_ready") and not value.is_ready():
+            others[name] = value
+        elif (number := _number(value)) is not None:
+            row[name] = number
     if others:
         row["logs"] = Arriving(others)
     return row
 
 
+def kept(logs: Any) -> dict[str, Any]:
+    """What a callback was given, as no later step can change it: cheap, for it is done at every batch."""
+    if not isinstance(logs, Mapping):
+        return {}
+    return {name: value if type(value) in _unchanging else _kept(value) for name, value in logs.items()}
+
+
+_unchanging: set[type] = {*PLAIN}
+
+
 def _kept(value: Any) -> Any:
-    """What a later step does not overwrite. A number on a CPU is there: it is read at once."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
-        if value.device.type == "cpu" and value.numel() == 1:
-            return value.item()
-        return value.detach().clone()
-    return value
+    """A number on a CPU is there, and read at once."""
+    if hasattr(value, "is_cpu"):  # of torch
+        return value.item() if value.is_cpu and value.numel() == 1 else value.detach().clone()
+    if hasattr(value, "assign"):
+        return _kept(keras.ops.convert_to_tensor(value))
+    if type(value).__module__.startswith(("jax", "tensorflow")):
+        _unchanging.add(type(value))
+        return value
+    return value.copy() if hasattr(value, "copy") else value
 
 
 def _number(value: Any) -> Any:

@@ -18,7 +18,7 @@ class RankZeroCallback(keras.callbacks.Callback):
     Args:
         log: "gradients", "parameters" or "all" (both, the largest gradients and update ratios) of every parameter; by default only
             the norm of all gradients is sampled, as rarely as costs nothing to speak of.
-        log_freq: batches between such samples; by default chosen so that they cost under 0.5 % of the time.
+        log_freq: batches between such samples; by default chosen so that they cost little, see the documentation.
         histograms: distributions as well, of at most 4,096 values of each tensor.
         batches: batches between two rows of metrics; 0 for epochs only.
         **given: for `rankzero.init`, where the callback makes the run: project, name, group, tags, notes, ...

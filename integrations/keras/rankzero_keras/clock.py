@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import monotonic
 
 
 class Clock:
@@ -10,10 +10,10 @@ class Clock:
 
     Attributes:
         input: seconds of the step under way in which the loop waited for data.
-        inside: a batch is under way; what is fetched now is fetched in the middle of it.
+        ended: when the last batch did, by `time.monotonic()`; 0 before the first.
     """
 
-    __slots__ = ("_away", "_elsewhere", "_ended", "_left", "input", "inside")
+    __slots__ = ("_away", "_elsewhere", "_left", "ended", "input")
 
     def __init__(self) -> None:
         self.forget()
@@ -21,36 +21,33 @@ class Clock:
     def forget(self) -> None:
         """The next batch is the first."""
         self.input = 0.0
-        self.inside = False
-        self._ended = self._left = self._away = self._elsewhere = 0.0
+        self.ended = self._left = self._away = self._elsewhere = 0.0
 
     def begin(self) -> None:
         """A batch is there, if it is not fetched in the middle of the step."""
-        self.inside = True
         if self._left:
-            self.input += max(0.0, perf_counter() - self._left)
+            self.input += max(0.0, monotonic() - self._left)
             self._left = 0.0
 
     def end(self) -> float:
         """A batch was trained on; the seconds since the end of the last one, without interruptions; 0 for the first."""
-        now = perf_counter()
-        self.inside = False
-        spent = now - self._ended - self._elsewhere if self._ended else 0.0
-        self._ended, self._elsewhere = now, 0.0
+        now = monotonic()
+        spent = now - self.ended - self._elsewhere if self.ended else 0.0
+        self.ended, self._elsewhere = now, 0.0
         return spent
 
     def loop(self) -> None:
         """The callbacks are done: the loop goes for the next batch."""
         self.input = 0.0
-        self._left = perf_counter()
+        self._left = monotonic()
 
     def leave(self) -> None:
         """Training is interrupted."""
-        self._away = perf_counter()
+        self._away = monotonic()
         self._left = 0.0
 
     def come_back(self) -> float:
         """Training goes on; the seconds of the interruption."""
-        away = perf_counter() - self._away
+        away = monotonic() - self._away
         self._elsewhere += away
         return away

@@ -12,7 +12,8 @@ from typing import Any
 import keras
 
 from rankzero import File, Run
-from rankzero.plugin import current_run, guarded, warn_once
+from rankzero.plugin import current_run, guarded, log_aside, warn_once
+from rankzero_keras.listening import models
 
 
 class RankZeroEvalCallback(keras.callbacks.Callback):
@@ -79,7 +80,11 @@ class RankZeroEvalCallback(keras.callbacks.Callback):
         folder = Path(tempfile.mkdtemp(prefix="rankzero-"))
         path = folder / f"{self.name.replace('/', '_')}.table.json"
         path.write_text(json.dumps({"columns": self.columns, "data": lines}, default=_plain), encoding="utf-8")
-        run.log({self.name: File(path)}, commit=False)
+        recording = models.of(self._model)
+        if recording is not None and recording.training is not None:
+            log_aside(run, {self.name: File(path)}, recording.training.done)
+        else:
+            run.log({self.name: File(path)}, commit=False)
 
 
 def _plain(value: Any) -> Any:

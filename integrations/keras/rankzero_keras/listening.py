@@ -9,11 +9,13 @@ from typing import Any
 import keras
 
 from rankzero.plugin import Run, current_run, guarded, replace, started_by_run, training_run
+from rankzero_keras.batches import Batches
 from rankzero_keras.integration import NAME
 from rankzero_keras.loops import Loops
 from rankzero_keras.recording import Recording
 from rankzero_keras.saving import Saving
 from rankzero_keras.summaries import Summaries
+from rankzero_keras.training import Training, trainings
 
 
 class Models:
@@ -55,6 +57,7 @@ class Models:
 
 
 models = Models()
+batches = Batches(models.of, models.working)
 loops = Loops(lambda: bool(models.working))
 """Of this process."""
 
@@ -64,6 +67,7 @@ def install() -> None:
     trainer = next(owner for owner in keras.Model.__mro__ if "fit" in owner.__dict__)
     for name in ("fit", "evaluate", "predict"):
         replace(trainer, name, _around_work)
+    batches.install(trainer)
     listed = keras.callbacks.CallbackList
     for name, hear in _AFTER.items():
         replace(listed, name, _after(hear))
@@ -143,28 +147,28 @@ def _before(hear: Callable[..., None]) -> Callable[[Callable[..., Any]], Callabl
 
 
 def _around_batch_begin(original: Callable[..., Any]) -> Callable[..., Any]:
-    hear = guarded("noticing a batch")(Recording.batch_began)
+    hear = guarded("noticing a batch")(Training.batch_began)
 
     def on_train_batch_begin(listed: Any, batch: Any, logs: Any = None) -> Any:
         result = original(listed, batch, logs)
-        recording = _of(listed)
-        if recording is not None:
-            hear(recording)
+        training = trainings.get(id(listed))
+        if training is not None:
+            hear(training)
         return result
 
     return on_train_batch_begin
 
 
 def _around_batch_end(original: Callable[..., Any]) -> Callable[..., Any]:
-    hear = guarded("recording a batch")(Recording.batch_ended)
+    hear = guarded("recording a batch")(Training.batch_ended)
 
     def on_train_batch_end(listed: Any, batch: Any, logs: Any = None) -> Any:
-        recording = _of(listed)
-        if recording is None or recording.training is None:
+        training = trainings.get(id(listed))
+        if training is None:
             return original(listed, batch, logs)
-        hear(recording, batch, logs)
+        hear(training, batch, logs)
         result = original(listed, batch, logs)
-        recording.clock.loop()
+        training.left()
         return result
 
     return on_train_batch_end
@@ -173,6 +177,7 @@ def _around_batch_end(original: Callable[..., Any]) -> Callable[..., Any]:
 def _train_began(recording: Recording, listed: Any, logs: Any = None) -> None:
     if models.begin(listed._model, listed) is not None:  # noqa: SLF001 - as `_of` says
         recording.alone = True
+        weakref.finalize(listed, guarded("noticing that a model failed")(_forgotten), recording).atexit = False
     recording.train_began(listed)
 
 
@@ -180,6 +185,14 @@ def _train_ended(recording: Recording, listed: Any, logs: Any = None) -> None:
     recording.train_ended()
     if recording.alone:
         recording.alone = False
+        models.end(recording)
+
+
+def _forgotten(recording: Recording) -> None:
+    """The list of callbacks is no more: if it never told of the end, an error that the program has dealt with came before."""
+    if recording.alone:
+        recording.alone = False
+        recording.failed(RuntimeError("the training broke off, and the program dealt with the error"))
         models.end(recording)
 
 

@@ -16,6 +16,7 @@ from rankzero_keras.integration import NAME
 from rankzero_keras.programs import Programs
 from rankzero_keras.rates import Rates, inner
 from rankzero_keras.recording import Recording
+from rankzero_keras.rows import rows_of
 from rankzero_keras.training import PRECEDENCE
 from rankzero_keras.wanted import wanted
 
@@ -98,6 +99,7 @@ class Loop:
         counted = getattr(inner(optimizer), "_iterations", None)
         self._first = self._step = 0 if counted is None else int(keras.ops.convert_to_numpy(counted))
         self._rates = Rates(self)
+        self._rows = rows_of(run)
         self._mark = 0.0
         if run.rank == 0:
             run.config.update({f"optimizer{suffix}": describing.optimizer_facts(optimizer)}, source=NAME)
@@ -110,17 +112,17 @@ class Loop:
     def end(self) -> None:
         """It has returned."""
         self._step += 1
-        row = self.programs.done(self._suffix)
+        row = self.programs.done(self._suffix) or {}
         if claim("optim/lr", NAME, PRECEDENCE):
             rate = self._rates.of_step(self._step)
             if rate is not None:
                 row[f"optim/lr{self._suffix}"] = rate
                 report("optim/lr", "recorded", NAME)
         if row:
-            self.run.log(row, step=self._step)
+            self._rows.log(row, self._step)
         now = perf_counter()
         if self._mark and claim("time/step", NAME, PRECEDENCE):
-            self.run.log({f"time/step{self._suffix}": now - self._mark}, step=self._step, ranks="all")
+            self._rows.log({f"time/step{self._suffix}": now - self._mark}, self._step, "all")
             report("time/step", "recorded", NAME)
         self._mark = now
 

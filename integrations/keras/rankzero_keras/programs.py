@@ -17,14 +17,36 @@ from rankzero_keras.statistics import Sample, unpacked
 from rankzero_keras.taps import asked, install, spent, take
 from rankzero_keras.wanted import Wanted
 
+SHORT = "a training this short would have waited for another compilation of its step; ask for it, as with RANKZERO_LOG_EVERY=50"
+
 KEY = "rankzero sample"
 SELDOM = 50
 """Steps between two samples in a compiled step, where nobody can tell what one costs."""
 
 RAREST = 1 << 12
 
-SHARE = 0.005
-"""What samples may cost of the time training takes, and what compiling the second form may."""
+SHARE = 0.002
+"""What samples may cost of the time training takes, as far as that is known."""
+
+COMPILING = 0.01
+"""What compiling the second form may cost of the time training has taken, where nobody asked for it."""
+
+
+LEAST = 2.0
+"""Seconds that a compilation is taken to last at least: the model's own may have happened before anybody looked."""
+
+PLACE = "rankzero_programs"
+
+
+def programs_of(model: Any, wanted: Wanted) -> Programs:
+    """Those of a model's training function, for as long as it has this one: the second form is compiled once, not in every fit."""
+    own = model.train_function
+    found: Programs | None = getattr(own, PLACE, None)
+    if found is None or found.wanted != wanted:
+        found = Programs(model, wanted)
+        if own is not None:
+            setattr(own, PLACE, found)
+    return found
 
 
 class Programs:
@@ -38,13 +60,13 @@ class Programs:
     def __init__(self, model: Any, wanted: Wanted) -> None:
         install()
         self._model = model
-        self._wanted = wanted
+        self.wanted = wanted
         self._compiled = keras.backend.backend() != "torch"
         self._own: Any = None
         self._second: Any = None
         self._names: tuple[list[str], list[str]] = ([], [])
-        self._due = self._waits = False
-        self._began = self._first = 0.0
+        self._due = self._waits = self._started = False
+        self._began = self._before = self._first = 0.0
         self._distance = wanted.every or (SELDOM if self._compiled else 1)
         self._mark = 0.0
         self.found: Any = None
@@ -63,18 +85,29 @@ class Programs:
 
     def begin(self) -> None:
         """A fit begins: make the second form, which is not traced or compiled yet."""
-        self._own = self._model.train_function
-        self._second = None if self._own is None else self._made(self._own)
+        self._began = perf_counter()
+        if self._own is None:
+            self._own = self._model.train_function
+            self._second = None if self._own is None else self._made(self._own)
 
     def end(self) -> None:
         """The fit is over, perhaps in the middle of a batch."""
+        self._put_back()
+        self._before += perf_counter() - self._began
+        self._mark = 0.0
+        if self._second is not None and not self._started:
+            report("grad/norm", "off", NAME, SHORT)
+
+    def _put_back(self) -> None:
         if self._second is not None and self._model.train_function is self._second:
             self._model.train_function = self._own
 
     def choose(self, step: int) -> None:
         """The batch of this step begins; its form is put in place."""
-        self._due = self._second is not None and self._model.train_function is self._own and self._is_due(step)
-        if self._due:
+        if self._second is None or not (self._waits or (step - 1) % self._distance == 0):
+            return
+        if self._model.train_function is self._own and self._is_due(step):
+            self._due = True
             self._model.train_function = self._second
 
     def look(self, step: int) -> None:
@@ -86,32 +119,32 @@ class Programs:
         """A step as it is to be called now, measured if that is due."""
         return self._made(step) if self._due else step
 
-    def done(self, suffix: str = "") -> dict[str, Any]:
-        """The batch is over: what was measured goes into its row, its names with a suffix, and the model's own step is back."""
+    def done(self, suffix: str = "") -> dict[str, Any] | None:
+        """The batch is over, and the model's own step is back: what was measured, for its row, its names with a suffix."""
         if not self._first:
             self._first = perf_counter() - self._began
         if not self._due:
-            return {}
+            return None
         self._due = False
-        self.end()
+        self._put_back()
         found, self.found = self.found, None
-        if found is None or not claim("grad/norm", NAME, 100 if self._wanted.asked else 20):
-            return {}
+        if found is None or not claim("grad/norm", NAME, 100 if self.wanted.asked else 20):
+            return None
         names = tuple([name + suffix for name in part] for part in self._names)
         report("grad/norm", "recorded", NAME)
         return {"sample": Decoded(found, names)}
 
     def _is_due(self, step: int) -> bool:
         now = perf_counter()
-        if not self._began:
-            self._began = now
-        if self._compiled and not self._wanted.asked and SHARE * (now - self._began) < 2 * (self._first or now):
-            return False
+        if self._compiled and not (self.wanted.asked or self._started):
+            trained = self._before + now - self._began
+            if not self._first or COMPILING * trained < max(self._first, LEAST):
+                return False
         self._waits = self._waits or (step - 1) % self._distance == 0
         accumulated = getattr(inner(self._model.optimizer), "gradient_accumulation_steps", None)
         if not self._waits or (accumulated and step % accumulated):
             return False
-        self._waits = False
+        self._waits, self._started = False, True
         return True
 
     def _made(self, own: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,7 +153,7 @@ class Programs:
         is_jax = keras.backend.backend() == "jax"
 
         def measuring(*args: Any, **kwargs: Any) -> Any:
-            asked.wanted = self._wanted
+            asked.wanted = self.wanted
             try:
                 out = step(*args, **kwargs)
             finally:
@@ -179,7 +212,7 @@ class Programs:
     def _spent(self, seconds: float) -> None:
         """A sample on torch cost so much; the next ones come as rarely as that calls for."""
         now = perf_counter()
-        if self._wanted.every is None and self._mark:
+        if self.wanted.every is None and self._mark:
             typical = max((now - self._mark) / self._distance - seconds, 1e-6)
             self._distance = min(RAREST, 1 << max(0, int(seconds / (SHARE * typical))).bit_length())
         self._mark = now

@@ -9,12 +9,12 @@ from typing import Any
 
 import keras
 
-SHARE = 0.003
+SHARE = 0.001
 """What reading a schedule may cost of the time training takes."""
 
 RAREST = 1 << 12
 
-SELDOM = 16
+SELDOM = 64
 """Batches after which a number is read again in the middle of an epoch, though nobody seems to be there to change it."""
 
 HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
@@ -49,20 +49,23 @@ class Rates:
         self._mark = 0.0
         self._away = keras.backend.backend() == "jax"
         self._wait = 0
+        self._fixed = False
         self.often = True
 
     def of_step(self, done: int) -> float | None:
         """The rate that step number `done`, counted from 1 by the optimizer, was made with; None if it is not to be had now."""
+        if self._fixed and self._wait > 0:
+            self._wait -= 1
+            return self._last
         optimizer = inner(self._model.optimizer)
         given = getattr(optimizer, "_learning_rate", None)
         if given is None:
             return None
         if callable(given) and not hasattr(given, "assign"):
             return self._scheduled(given, done)
-        self._wait -= 1
-        if not self._away and (self.often or self._wait < 0):
+        if not self._away:
             self._last = float(keras.ops.convert_to_numpy(given))
-            self._wait = SELDOM
+            self._fixed, self._wait = not self.often, SELDOM
         return None if math.isnan(self._last) else self._last
 
     def look(self) -> None:

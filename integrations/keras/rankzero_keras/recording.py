@@ -22,17 +22,21 @@ from rankzero.plugin import (
     training_run,
 )
 from rankzero_keras import calls, describing, identity
-from rankzero_keras.arriving import row_of
+from rankzero_keras.arriving import kept, row_of
 from rankzero_keras.callback import RankZeroCallback
 from rankzero_keras.clock import Clock
 from rankzero_keras.identity import Origin
 from rankzero_keras.integration import NAME
 from rankzero_keras.rates import batchwise
+from rankzero_keras.rows import rows_of
 from rankzero_keras.training import PRECEDENCE, Training
 from rankzero_keras.wanted import Wanted, wanted
 
 OWN = ("loop", "loss", "optim/lr", "grad/norm", "time/step", "throughput/samples", "time/eval", "time/checkpoint")
 """Claimed for as long as a model works: "loop" for what integrations of its backend would see of it."""
+
+_loops: weakref.WeakKeyDictionary[Run, int] = weakref.WeakKeyDictionary()
+"""How many models of loops of the program's own a run has."""
 
 SHORT = {"evaluation": "eval", "checkpoint": "checkpoint"}
 
@@ -65,6 +69,7 @@ class Recording:
         self.training: Training | None = None
         self.alone = False
         self.origin: Origin | None = None
+        self._loop: Training | None = None
         self._saved = ""
         self._trained = False
         self.watched: tuple[Run, Wanted] | None = None
@@ -122,7 +127,10 @@ class Recording:
         batches = 1 if self._options is None else self._options.batches
         often, asked = batchwise(self._callbacks), self._wanted(run)
         done, clock = self._done, self.clock
-        self.training = Training(run, model, clock, done=done, batches=batches, wanted=asked, often=often)
+        if self._loop is not None:
+            self._loop.end()
+            self._loop = None
+        self.training = Training(run, model, callbacks, clock, done=done, batches=batches, wanted=asked, often=often)
         self.training.samples = calls.batch_size(found)
         if run.rank == 0:
             self._describe(run, model, callbacks, calls.arguments(found))
@@ -142,15 +150,43 @@ class Recording:
         score = {} if best is None else {"checkpoint/best_score": float(best)}
         run.summary.update({"checkpoint/best": self._saved, **score})
 
-    def batch_began(self) -> None:
-        """A batch is about to be trained on."""
-        if self.training is not None:
-            self.training.batch_began()
+    def own_batch_began(self) -> bool:
+        """A loop of the program's own has a batch trained on; false if it is not to be recorded."""
+        model = self._model()
+        if model is None or self.training is not None:
+            return False
+        if self._loop is None or self.existing() is None:
+            self.listen_for(None)
+            run = self._of_now()
+            if run is None:
+                return False
+            number = _loops[run] = _loops.get(run, 0) + 1
+            self._loop = Training(
+                run, model, None, Clock(), done=self._done, batches=1, wanted=None, often=True,
+                suffix=f"@{number}" if number > 1 else "",
+            )  # fmt: skip
+            self._trained = True
+        claim("loop", NAME, PRECEDENCE)
+        if not self._loop.measured and self._run is not None:
+            self._loop.measure(self._wanted(self._run))
+        self._loop.batch_began()
+        return True
 
-    def batch_ended(self, batch: int, logs: Any) -> None:
-        """A batch was trained on."""
-        if self.training is not None:
-            self.training.batch_ended(batch, logs)
+    def own_batch_ended(self, x: Any, logs: Any) -> None:
+        """It was trained on."""
+        loop, model, run = self._loop, self._model(), self.existing()
+        if loop is None or model is None or run is None:
+            return
+        first = not loop.samples
+        if first:
+            loop.samples = int((getattr(x, "shape", None) or (1,))[0] or 1)
+            report("metrics", "recorded", NAME)
+        loop.batch_ended(loop.done - loop.before, logs)
+        self._done = loop.done
+        loop.left()
+        if first and run.rank == 0:
+            self._describe(run, model, None, {})
+        loop.tell()
 
     def epoch_ended(self, logs: Any) -> None:
         """An epoch is over."""
@@ -167,9 +203,8 @@ class Recording:
         self.end_phase()
         run = self._run
         if self.training is None and run is not None and run.state == "running":
-            row = row_of(logs)
-            found = {f"test_{name}" if name != "logs" else name: value for name, value in row.items()}
-            run.log(found, step=self._done)
+            found = row_of({f"test_{name}": value for name, value in kept(logs).items()})
+            rows_of(run).log(found, self._done)
             report("metrics", "recorded", NAME)
 
     @property
@@ -214,7 +249,7 @@ class Recording:
         seconds = self.clock.come_back()
         quantity = f"time/{SHORT[self._phase_name]}"
         if claim(quantity, NAME, PRECEDENCE):
-            self._run.log({quantity: seconds}, step=self.done, ranks="all")
+            rows_of(self._run).log({quantity: seconds}, self.done, "all")
             report(quantity, "recorded", NAME)
 
     def _end_training(self) -> None:
@@ -268,7 +303,8 @@ class Recording:
                 return run
             return open_run(NAME, id=again, **self._options.given)
         before = None if Recording.last is None else Recording.last()
-        fresh = (Recording.last is not None and before is not self) or run is None
+        beside = goes_on is None and run in _loops  # another model of the same loop
+        fresh = (Recording.last is not None and before is not self and not beside) or run is None
         return training_run(NAME, run_id=again, fresh=fresh)
 
     def _project(self) -> str:

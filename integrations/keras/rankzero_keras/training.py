@@ -2,58 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rankzero.plugin import Run, claim, report, warn_once
-from rankzero_keras.arriving import row_of
+from rankzero_keras.arriving import kept, row_of
 from rankzero_keras.clock import Clock
 from rankzero_keras.integration import NAME
-from rankzero_keras.programs import Programs
+from rankzero_keras.programs import Programs, programs_of
 from rankzero_keras.rates import Rates, iterations
+from rankzero_keras.rows import Row, rows_of
 from rankzero_keras.wanted import Wanted
 
 PRECEDENCE = 20
+
+QUANTITIES = ("optim/lr", "time/step", "throughput/samples")
+
+NO_LIST = id(None)
+
+trainings: dict[int, Training] = {}
+"""Under way, by the `id` of the CallbackList that tells of it: found at every batch."""
 
 
 class Training:
     """One fit: told of its batches and epochs.
 
     A step's number is how many batches have been trained on: by the optimizer's count, so that a model that was loaded goes on
-    from where it was.
+    from where it was. What a batch shows is put down in the thread that trains, and made rows of in the writer's.
 
     Args:
+        listed: the CallbackList that tells of it; None in a loop of the program's own.
         done: the steps of this run that the process has done before.
         batches: between two rows; 0 for epochs only.
-        often: callbacks may set the learning rate at any batch.
+        often: callbacks, or the program's own loop, may set the learning rate at any batch.
         wanted: what to measure of gradients and parameters; None for nothing.
+        suffix: of its metrics, "@2" for the second model of a loop.
 
     Attributes:
-        done: steps so far.
+        done: steps so far; `before` it began, as many.
+        measured: whether it has been decided what is measured.
         samples: in a batch, 0 if unknown.
     """
 
     def __init__(
-        self, run: Run, model: Any, clock: Clock, *, done: int, batches: int, wanted: Wanted | None, often: bool
+        self,
+        run: Run,
+        model: Any,
+        listed: Any,
+        clock: Clock,
+        *,
+        done: int,
+        batches: int,
+        wanted: Wanted | None,
+        often: bool,
+        suffix: str = "",
     ) -> None:
-        self._run = run
+        self._key = id(listed)
+        self._suffix = suffix
+        self._rows = rows_of(run)
         self._model = model
         self._clock = clock
         self._every = batches
         self._rates = Rates(model)
         self._rates.often = often
         counted = iterations(model)
-        self._before = counted
-        self._first = self.done = max(counted, done)
+        self._counted = counted
+        self.before = self.done = max(counted, done)
         self._epoch = 0
         self._at_epoch = self.done
-        self._ours: set[str] = set()
-        self._last: tuple[int, set[str]] = (-1, set())
+        self._ours = {quantity for quantity in QUANTITIES if claim(quantity, NAME, PRECEDENCE)}
+        self._untold = set(self._ours)
+        self._last: tuple[int, Any, bool] = (-1, None, False)
         self.samples = 0
-        self._programs = None if wanted is None else self._measuring(model, wanted)
+        self._programs: Programs | None = None
+        self.measured = False
+        self.measure(wanted)
         clock.forget()
+        if listed is not None:
+            trainings[self._key] = self
+
+    def measure(self, wanted: Wanted | None) -> None:
+        """Measure from now on what is wanted, if there is a step already: a loop's is made in its first call."""
+        if self._key != NO_LIST or self._model.train_function is not None:
+            self.measured = True
+            self._programs = None if wanted is None else self._measuring(self._model, wanted)
 
     def end(self) -> None:
         """The fit is over."""
+        trainings.pop(self._key, None)
+        self.tell()
         if self._programs is not None:
             self._programs.end()
 
@@ -72,46 +109,67 @@ class Training:
 
     def batch_ended(self, batch: int, logs: Any) -> None:
         """A batch, counted from 0 within its epoch, was trained on."""
-        spent = self._clock.end()
+        clock = self._clock
+        spent = clock.end()
         step = self.done = self._at_epoch + batch + 1
-        sample = self._programs.done() if self._programs is not None else {}
+        sample = self._programs.done(self._suffix) if self._programs is not None else None
         if not self._every or step % self._every:
             if sample:
-                self._run.log(sample, step=step)
+                self._rows.log(sample, step)
             return
-        row = row_of(logs) | sample
-        self._put_rate(row)
-        self._last = step, {*(logs or ()), "optim/lr"} if "optim/lr" in row else {*(logs or ())}
-        self._run.log(row, step=step)
-        if spent > 0 and self.may("time/step"):
-            times = {"time/step": spent, "time/input": self._clock.input}
-            if self.samples and self.may("throughput/samples"):
-                times["throughput/samples"] = self.samples / spent
-            self._run.log(times, step=step, ranks="all")
+        rate = self._rate()
+        self._last = step, logs, rate is not None
+        self._rows.put((clock.ended, step, self._made, kept(logs), rate, sample, spent, clock.input))
+
+    def left(self) -> None:
+        """The callbacks have heard of the batch's end."""
+        self._clock.loop()
 
     def epoch_ended(self, logs: Any) -> None:
         """An epoch is over, its validation included."""
         self._rates.soon()
-        there = self._last[1] if self._last[0] == self.done else set()
-        row = row_of({name: value for name, value in (logs or {}).items() if name not in there})
+        at_last, last, rated = self._last
+        there = set(last or ()) if at_last == self.done else set()
+        row = row_of({name: value for name, value in kept(logs).items() if name not in there})
         row["progress/epoch"] = self._epoch
-        if "optim/lr" not in there:
-            self._put_rate(row)
-        self._run.log(row, step=self.done)
+        rate = None if rated and at_last == self.done else self._rate()
+        if rate is not None:
+            row["optim/lr"] = rate
+        self._rows.log(row, self.done)
         report("metrics", "recorded", NAME)
+        self.tell()
 
-    def may(self, quantity: str) -> bool:
-        """Whether this quantity is ours to record; says so in the capture report once."""
-        if quantity in self._ours:
-            return True
-        if not claim(quantity, NAME, PRECEDENCE):
-            return False
-        self._ours.add(quantity)
-        report(quantity, "recorded", NAME)
-        return True
+    def _made(
+        self, logs: dict[str, Any], rate: float | None, sample: dict[str, Any] | None, spent: float, waited: float
+    ) -> Iterator[Row]:
+        """The rows of a batch."""
+        row = row_of(logs)
+        if rate is not None:
+            row["optim/lr"] = rate
+        yield None, self._named(row) | (sample or {})
+        if spent > 0 and "time/step" in self._ours:
+            times = {"time/step": spent} if self._key == NO_LIST else {"time/step": spent, "time/input": waited}
+            if self.samples and "throughput/samples" in self._ours:
+                times["throughput/samples"] = self.samples / spent
+            yield "all", self._named(times)
+
+    def _named(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {f"{name}{self._suffix}": value for name, value in row.items()} if self._suffix else row
+
+    def tell(self) -> None:
+        """Say in the capture report what is being recorded, once it is."""
+        begun = {"optim/lr"} if self._last[2] else set()
+        if self.done - self.before > 1:
+            begun |= {"time/step", "throughput/samples"} if self.samples else {"time/step"}
+        for quantity in self._untold & begun:
+            self._untold.discard(quantity)
+            report(quantity, "recorded", NAME)
+
+    def _rate(self) -> float | None:
+        return self._rates.of_step(self._counted + self.done - self.before) if "optim/lr" in self._ours else None
 
     def _measuring(self, model: Any, wanted: Wanted) -> Programs | None:
-        programs = Programs(model, wanted)
+        programs = programs_of(model, wanted)
         why = programs.why_not()
         if why:
             report("grad/norm", "off", NAME, why)
@@ -120,8 +178,3 @@ class Training:
             return None
         programs.begin()
         return programs
-
-    def _put_rate(self, row: dict[str, Any]) -> None:
-        rate = self._rates.of_step(self._before + self.done - self._first) if self.may("optim/lr") else None
-        if rate is not None:
-            row["optim/lr"] = rate

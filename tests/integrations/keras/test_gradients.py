@@ -127,3 +127,22 @@ def test_without_being_asked(root: Root) -> None:
     """On torch the norm is sampled; elsewhere nothing is compiled for it before that costs little."""
     model().fit(*data(), batch_size=16, callbacks=[RankZeroCallback()], verbose=0)
     assert bool(root.only().values("grad/norm")) == (BACKEND == "torch")
+
+
+def test_without_being_asked_in_a_long_training(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once another compilation costs little of the time, the norm is sampled, and later fits need no further one."""
+    monkeypatch.setattr("rankzero_keras.programs.COMPILING", 1e9)
+    monkeypatch.setattr("rankzero_keras.programs.SELDOM", 3)
+    made, callback = model(), RankZeroCallback()
+    forms = []
+    for _ in range(2):
+        made.fit(*data(), batch_size=8, callbacks=[callback], verbose=0)
+        forms.append(made.train_function.rankzero_programs)
+    recorded = root.only()
+    assert forms[0] is forms[1]
+    if BACKEND != "torch":  # there it depends on what a sample costs
+        assert recorded.steps("grad/norm") == [4, 7, 10, 13, 16]
+    assert recorded.values("grad/norm")
+    made.compile("sgd", "mse")
+    made.fit(*data(), batch_size=8, callbacks=[callback], verbose=0)
+    assert made.train_function.rankzero_programs is not forms[0]

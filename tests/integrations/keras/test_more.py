@@ -84,3 +84,14 @@ def test_a_table_of_predictions(root: Root) -> None:
     assert table["columns"] == ["label", "prediction"]
     assert len(table["data"]) == 5
     assert table["data"][0][0] == pytest.approx(float(data()[1][0, 0]))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND != "torch", reason="tried on torch: the hooks are the same on all")
+def test_a_callback_made_in_the_call_of_a_fit_that_fails(root: Root) -> None:
+    """The very first fit was called before anything listened to it; that it broke off is known all the same."""
+    root.script("inline.py", below=False)
+    recorded = root.only()
+    (event,) = recorded.events("training-failed")
+    assert "broke off" in event.message
+    assert recorded.state == "finished"

@@ -24,3 +24,20 @@ def test_any_fit_is_recorded_and_none_the_wiser(root: Root) -> None:
     assert {"metrics", "optim/lr", "time/step", "time/eval", "hyperparameters"} <= recorded.captured("recorded")
     assert sorted(set(second.steps("loss"))) == [1, 2, 3, 4]
     assert below["backends"] == [BACKEND] or below["backends"] == sorted({"jax", BACKEND})
+
+
+def test_batches_one_by_one(root: Root) -> None:
+    """A loop around `train_on_batch` is one run, each model under its own names; what it returns is what it was."""
+    below = root.script("one_by_one.py", RANKZERO_LOG_EVERY="1")
+    recorded = root.runs()[0]
+    assert root.script("one_by_one.py", below=False) == below
+    assert len(root.runs()) == 1
+    losses = dict(recorded.series["loss"][0])
+    assert [losses[step] for step in (1, 3, 5)] == pytest.approx([found[0] for found in below["lists"]])
+    assert recorded.values("mae@2") == pytest.approx([found["mae"] for found in below["dicts"]])
+    assert recorded.values("optim/lr")[:6] == pytest.approx([0.01, 0.01, 0.005, 0.005, 0.01 / 3, 0.01 / 3])
+    assert recorded.steps("time/step@2") == [2, 3]
+    assert recorded.steps("grad/norm@2") == [2, 3]
+    assert max(losses) == 8
+    assert recorded.config["optimizer"]["class"] == "SGD"
+    assert {"metrics", "optim/lr", "time/step"} <= recorded.captured("recorded")
