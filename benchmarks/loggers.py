@@ -20,7 +20,9 @@ class Logger(NamedTuple):
 
 def stay_local(folder: Path) -> None:
     """Point every tracker at a folder and keep it off the network; before any of them is imported."""
-    os.environ.update(TRACKIO_DIR=str(folder), HF_HUB_OFFLINE="1", WANDB_MODE="offline", WANDB_SILENT="true")
+    os.environ.update(
+        TRACKIO_DIR=str(folder), HF_HUB_OFFLINE="1", WANDB_MODE="offline", WANDB_SILENT="true", WANDB_DIR=str(folder)
+    )
 
 
 def _append(folder: Path) -> Logger:

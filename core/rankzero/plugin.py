@@ -29,7 +29,7 @@ from rankzero.run.config.hyperparameters import plain
 from rankzero.run.facts.secrets import scrub
 from rankzero.run.imports import after_import
 from rankzero.run.init import current as current_run
-from rankzero.run.init import init
+from rankzero.run.init import holding, init
 from rankzero.run.patching import replace, restore
 from rankzero.run.recorder import Source
 from rankzero.run.rows import ASIDE
@@ -49,6 +49,7 @@ __all__ = [
     "feed",
     "guard",
     "guarded",
+    "holding",
     "log_aside",
     "offer_config",
     "open_run",
@@ -154,7 +155,8 @@ def training_run(by: str, *, run_id: str = "", fresh: bool = False) -> Run | Non
                 run.finish()
             run = current_run() or init(id=run_id or None)
             _capture.run = run
-    _capture.describe(run)
+    if run is not _capture.described:
+        _capture.describe(run)
     return run
 
 

@@ -17,10 +17,10 @@ alert capture config define_metric describe dir disabled end event finish flush 
 mark_preempting name notes phase project rank resumed save settings state step summary tags unwatch url watch
 """
 
-BETWEEN_ROOMS = "become_nobody become_silent feed"
+BETWEEN_ROOMS = "adopt become_nobody become_silent feed"
 
 PLUGIN = """
-Deferred Histogram Integration MissingDependencyError Run after_import claim current_run feed guard guarded log_aside
+Deferred Histogram Integration MissingDependencyError Run after_import claim current_run feed guard guarded holding log_aside
 offer_config open_run opened_here read_settings release replace report require restore started_by_run training_run warn_once
 """
 
@@ -44,5 +44,5 @@ def test_what_an_integration_may_use() -> None:
 def test_a_run_has_exactly_these_members() -> None:
     """A public member of Run appears or disappears only on purpose."""
     members = {name for name, _ in inspect.getmembers(rankzero.Run) if not name.startswith("_")}
-    members |= {"config", "summary", "settings"}
+    members |= {"config", "summary", "settings", "state"}
     assert sorted(members) == sorted([*RUN.split(), *BETWEEN_ROOMS.split()])

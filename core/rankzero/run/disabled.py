@@ -22,7 +22,7 @@ class DisabledRun(Run):
         self.summary = Summary(lambda *_: None, dict)
         kept = ("name", "group", "job_type", "tags", "notes")
         self._meta: dict[str, Any] = {name: getattr(settings, name) for name in kept}
-        self._state = "disabled"
+        self.state = "disabled"
 
     def log(self, data: Any, step: int | None = None, commit: bool | None = None, ranks: str | None = None) -> None:
         """Do nothing."""
@@ -53,16 +53,20 @@ class DisabledRun(Run):
     def capture(self, what: str, outcome: str, by: str, why: str = "", count: int = 0) -> None:
         """Do nothing."""
 
+    def adopt(self, run_id: str) -> bool:
+        """Do nothing."""
+        return False
+
     def flush(self) -> None:
         """Do nothing."""
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         """Do nothing but refuse to be the current run any longer."""
-        self._state = "finished"
+        self.state = "finished"
 
     def end(self, ending: Ending) -> None:
         """The same."""
-        self._state = "finished"
+        self.state = "finished"
 
     def define_metric(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Do nothing."""

@@ -39,7 +39,11 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """What the caller of init() asked for. `ordinal` counts the runs of this process: the n-th of each rank are one."""
+    """What the caller of init() asked for.
+
+    `ordinal` counts the runs of this process: the n-th of each rank are one. With `hold` the first row decides which run it is,
+    even in a process that knows its rank: until then a checkpoint may say so.
+    """
 
     root: Path
     project: str
@@ -48,6 +52,7 @@ class Wish(msgspec.Struct, frozen=True):
     ordinal: int
     launch: str
     started: float
+    hold: bool = False
 
 
 def new_id() -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ class _Current:
         self.open: list[Run] = []
         self.ordinal = 0
         self.signals: SignalWatch | None = None
-        self.prepared = False
+        self.prepared = self.hold = False
 
     def prepare(self) -> None:
         """Once per process, at the first run: nothing of rankzero is in place before."""
@@ -66,6 +67,16 @@ def current() -> Run | None:
     """The run that `rankzero.log` and its like use: the last one made and not finished, if any."""
     run = _current.run
     return run if run is not None and run.state in {"running", "disabled", "forked"} else None
+
+
+@contextlib.contextmanager
+def holding() -> Iterator[None]:
+    """A run made inside is decided by its first row: until then `Run.adopt` may say which run it is."""
+    _current.hold = True
+    try:
+        yield
+    finally:
+        _current.hold = False
 
 
 def elsewhere(chosen: settings.Settings) -> Run:
@@ -144,6 +155,7 @@ def _open(chosen: settings.Settings) -> Run:
         ordinal=_current.ordinal,
         launch=chosen.launch,
         started=rankzero.ranks.process_started(os.getpid()) or time.time(),
+        hold=_current.hold,
     )
     _current.ordinal += 1
     signals = _current.signals
@@ -160,7 +172,7 @@ def _open(chosen: settings.Settings) -> Run:
         notes=chosen.notes or None, user=settings.user_name(chosen),
     )  # fmt: skip
     ranks = rankzero.ranks.current()
-    if chosen.resume in {"must", "never"} or (ranks.certain and ranks.launcher != "alone"):
+    if chosen.resume in {"must", "never"} or (ranks.certain and ranks.launcher != "alone" and not wish.hold):
         process.claim()
     _current.open = [run_ for run_ in _current.open if run_.state == "running"] + [run]
     exits.add(run)

@@ -23,6 +23,9 @@ RANK_WAIT = 60.0
 ALONE_WAIT = 30.0
 """Seconds a process without any launcher waits for its first row: a process group may still be initialised by hand."""
 
+HOLD_WAIT = 600.0
+"""Seconds to wait for the first row where a checkpoint may be loaded before it, that says which run it is."""
+
 
 class Opening:
     """Opens the journal once; called by the recorder until it does."""
@@ -56,6 +59,8 @@ class Opening:
         waited = time.monotonic() - self.monotonic
         if not ranks.certain:
             return waited > RANK_WAIT
+        if self.wish.hold:
+            return self._has_rows() or waited > HOLD_WAIT
         return ranks.launcher != "alone" or self._has_rows() or waited > ALONE_WAIT
 
     def _agree(self, ranks: Ranks) -> Claim:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 import rankzero.ranks
 from rankzero import records
 from rankzero.errors import UsageError, guard
@@ -77,6 +79,14 @@ class Process:
                 "this process was forked before its parent knew its run: ask for the run's id there, before the fork"
             )
         return claim
+
+    def adopt(self, run: str) -> bool:
+        """Be a part of the run of this id, if it is still open of which; whether it is one now."""
+        claim = self._opening.claim
+        if claim is not None:
+            return claim.run == run
+        self.wish = self._opening.wish = msgspec.structs.replace(self.wish, run=run)
+        return True
 
     def run_folder(self) -> RunFolder:
         """Where the run lies; decides now if that is still open."""

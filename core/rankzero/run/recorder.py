@@ -195,6 +195,8 @@ class Recorder:
         if not self._lock.acquire(timeout=LOCK_SECONDS):
             return self.journal is not None
         try:
+            if self.journal is None:
+                self._ask()  # it may be opened because there is a row
             opened = not self._stop and (self.journal is not None or self.open(force=False)) and not self._closed
             if opened:
                 self._write()

@@ -35,6 +35,7 @@ class Run:
     Attributes:
         config: hyperparameters, a mapping whose changes are recorded.
         summary: single values; the last value of every metric unless set by hand.
+        state: the word "running", or how the run ended; to be read only.
     """
 
     def __init__(self, process: Process, settings: Settings) -> None:
@@ -47,7 +48,7 @@ class Run:
         self._limit = settings.queue_limit
         self._silent = False
         self._deaf = False
-        self._state = "running"
+        self.state = "running"
         self._meta: dict[str, Any] = {}
         self._finish_lock = threading.RLock()
 
@@ -260,11 +261,6 @@ class Run:
         return self._recorder.next_step()
 
     @property
-    def state(self) -> str:
-        """The word "running", or how the run ended."""
-        return self._state
-
-    @property
     def rank(self) -> int:
         """This process's rank in the job."""
         return self._process.ranks().rank
@@ -304,8 +300,8 @@ class Run:
     def end(self, ending: Ending) -> None:
         """End the run in a given way; the first call wins, later ones wait for it."""
         with self._finish_lock:
-            if self._state == "running":
-                self._state = ending.state
+            if self.state == "running":
+                self.state = ending.state
             elif self not in exits:
                 return
         with guard("finishing the run"):
@@ -333,7 +329,11 @@ class Run:
         return elsewhere, (self.settings,)
 
     def __repr__(self) -> str:
-        return f"<Run {self.project}/{self.name} {self._state}>"
+        return f"<Run {self.project}/{self.name} {self.state}>"
+
+    def adopt(self, run_id: str) -> bool:
+        """Be the run of this id, which a checkpoint has named, while nothing but config was recorded; whether it is now."""
+        return not self.settings.run_id and self._process.adopt(run_id)
 
     def feed(self, source: Source) -> None:
         """See `rankzero.plugin.feed`."""
@@ -347,7 +347,7 @@ class Run:
         """This process is a forked child: it records nothing at all."""
         self._silent = self._deaf = True
         self._finish_lock = threading.RLock()
-        self._state = "forked"
+        self.state = "forked"
         self._process.become_nobody()
         self._queue = self._recorder.queue
 
@@ -356,7 +356,7 @@ class Run:
         self._put(records.Phase(t=self._recorder.micros(), phase=phase))
 
     def _put(self, record: records.Record) -> None:
-        if not self._deaf and self._state == "running":
+        if not self._deaf and self.state == "running":
             self._recorder.put(record)
 
     def _config_changed(self, values: dict[str, Any], source: str, removed: list[str]) -> None:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rankzero.plugin import claim, current_run, guarded, offer_config, open_run, replace, report, training_run
+from rankzero.plugin import (
+    claim,
+    current_run,
+    guarded,
+    offer_config,
+    open_run,
+    replace,
+    report,
+    started_by_run,
+    training_run,
+)
 from rankzero_hf import identity, listening
 from rankzero_pytorch.zero_change.hooks import loop
 
@@ -21,21 +32,27 @@ def listen(module: ModuleType) -> None:
     replace(accelerator, "init_trackers", _around_init_trackers)
     replace(accelerator, "log", _around_log)
     replace(accelerator, "prepare", _around_prepare)
+    listen_to_states()
+
+
+def listen_to_states() -> None:
+    """Listen to what an Accelerator saves and loads: it says which run goes on."""
+    accelerator = sys.modules["accelerate.accelerator"].Accelerator
     replace(accelerator, "save_state", _around_save_state)
     replace(accelerator, "load_state", _around_load_state)
 
 
-def _has_ours(accelerator: Any) -> bool:
-    """Whether the program asked for a tracker of ours, which then records."""
+def _ours(accelerator: Any) -> Any:
+    """The tracker of ours that the program asked for, which then records; None without one, and on other processes."""
     from rankzero_hf.tracker import RankZeroTracker
 
-    return any(isinstance(tracker, RankZeroTracker) for tracker in accelerator.trackers)
+    return next((tracker for tracker in accelerator.trackers if isinstance(tracker, RankZeroTracker)), None)
 
 
 def _around_init_trackers(original: Callable[..., Any]) -> Callable[..., Any]:
     @guarded("reading the hyperparameters of trackers")
     def note(accelerator: Any, config: Any) -> None:
-        if config and not _has_ours(accelerator):
+        if config and _ours(accelerator) is None:
             offer_config(config, "accelerate.init_trackers")
             report("hyperparameters", "recorded", NAME)
 
@@ -49,23 +66,29 @@ def _around_init_trackers(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _around_log(original: Callable[..., Any]) -> Callable[..., Any]:
+    claimed: set[str] = set()
+
     @guarded("forwarding what is logged to an Accelerator")
-    def forward(accelerator: Any, values: Any, step: int | None) -> None:
-        if _has_ours(accelerator):
-            return
+    def forward(values: Any, step: int | None = None, *_: Any, **__: Any) -> None:
         run = training_run(NAME)
         if run is None:
             return
-        for key in values:
-            claim(key, NAME, PRECEDENCE)
-        run.log(values, step=step)
-        report("log calls", "recorded", NAME)
+        if not claimed.issuperset(values):
+            claimed.update(values)
+            for key in values:
+                claim(key, NAME, PRECEDENCE)
+            report("log calls", "recorded", NAME)
+        run.log(values, step)
 
     def log(accelerator: Any, *args: Any, **kwargs: Any) -> Any:
-        with loop.writers.silenced():
+        if not accelerator.trackers:
             result = original(accelerator, *args, **kwargs)
-        values, step = (*args, None, None)[:2]
-        forward(accelerator, kwargs.get("values", values), kwargs.get("step", step))
+        else:
+            with loop.writers.silenced():
+                result = original(accelerator, *args, **kwargs)
+            if _ours(accelerator) is not None:
+                return result
+        forward(*args, **kwargs)
         return result
 
     return log
@@ -100,7 +123,8 @@ def _around_save_state(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @guarded("recording a checkpoint")
     def record(accelerator: Any, folder: Any) -> None:
-        run = current_run()
+        ours = _ours(accelerator)
+        run = current_run() if ours is None or ours.run is None else ours.run
         if run is None or run.disabled or not accelerator.is_main_process or not folder:
             return
         path = Path(folder).absolute()
@@ -124,10 +148,14 @@ def _around_save_state(original: Callable[..., Any]) -> Callable[..., Any]:
 def _around_load_state(original: Callable[..., Any]) -> Callable[..., Any]:
     @guarded("finding the run of a checkpoint")
     def continue_run(accelerator: Any, folder: Any) -> None:
-        if folder is None or current_run() is not None:
+        saved = identity.run_of_folder(_folder(accelerator, folder))
+        ours = _ours(accelerator)
+        if not saved:
             return
-        saved = identity.run_of_folder(Path(folder))
-        if saved:
+        if ours is not None:
+            if not ours.continues(saved):
+                report("the checkpoint's run", "seen", NAME, "it was loaded after something had been recorded already")
+        elif current_run() is None and started_by_run():
             open_run(NAME, id=saved)
 
     def load_state(accelerator: Any, *args: Any, **kwargs: Any) -> Any:
@@ -136,3 +164,11 @@ def _around_load_state(original: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return load_state
+
+
+def _folder(accelerator: Any, given: Any) -> Path:
+    """What an Accelerator loads: the folder it is given, else the newest that it named itself."""
+    if given is not None:
+        return Path(given).expanduser()
+    saved = [path for path in Path(accelerator.project_dir, "checkpoints").iterdir() if path.name[-1:].isdigit()]
+    return max(saved, key=lambda path: int(path.name.rpartition("_")[2]))

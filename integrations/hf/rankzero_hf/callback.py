@@ -9,11 +9,8 @@ from transformers.trainer_callback import TrainerCallback
 
 from rankzero.plugin import guarded
 from rankzero_hf.models import wanted
-from rankzero_hf.recording import Recording
-
-EVENTS = (
-    "on_train_begin", "on_step_end", "on_epoch_end", "on_log", "on_evaluate", "on_predict", "on_save", "on_train_end",
-)  # fmt: skip
+from rankzero_hf.recording import EVENTS, STEP_END, Recording
+from rankzero_hf.registration import add_again
 
 
 class RankZeroCallback(TrainerCallback):
@@ -32,6 +29,11 @@ class RankZeroCallback(TrainerCallback):
     def __init__(self, watch: str | None = None, log_model: bool | str | None = None, **given: Any) -> None:
         self._recording = Recording(given, watch=watch, log_model=None if log_model is None else wanted(log_model))
 
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """See `transformers.TrainerCallback`; in the way of every step."""
+        if control.should_evaluate or control.should_save:
+            self._step_ended(args, state, control)
+
 
 def _listener(event: str) -> Any:
     @guarded(f"recording {event}")
@@ -44,4 +46,6 @@ def _listener(event: str) -> Any:
 
 
 for _event in EVENTS:
-    setattr(RankZeroCallback, _event, _listener(_event))
+    setattr(RankZeroCallback, "_step_ended" if _event == STEP_END else _event, _listener(_event))
+
+add_again("transformers.integrations.integration_utils")

@@ -14,6 +14,7 @@ def begin(steps_done: Callable[[], int]) -> None:
     """Training begins; `steps_done` says how many optimizer steps lie behind the one under way."""
     driving.steps_done = steps_done
     listen()
+    loop.look_again()
     loop.seen.losses.backwards = 0
     loop.seen.samples.restart()
 
@@ -21,6 +22,7 @@ def begin(steps_done: Callable[[], int]) -> None:
 def end() -> None:
     """Training is over; below `rankzero run` other loops of the program may follow, and are heard."""
     driving.steps_done = None
+    loop.look_again()
     loop.seen.phases.training()
     if not started_by_run():
         steps.remove(loop)

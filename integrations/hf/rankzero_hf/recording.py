@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ from rankzero.plugin import Run, claim, release, report
 from rankzero_hf import describing, identity, listening, models
 from rankzero_hf.runs import NAME, runs
 
+STEP_END = "on_step_end"
+EVENTS = (
+    "on_train_begin", STEP_END, "on_epoch_end", "on_log", "on_evaluate", "on_predict", "on_save", "on_train_end",
+)  # fmt: skip
 PRECEDENCE = 30
 CLAIMED = ("loss",)
 """What the Trainer's own log lines hold, reduced as it thinks right; the rest is heard from PyTorch."""
@@ -66,7 +71,7 @@ class Recording:
             self._describe(run, args, state, model)
         if self._watch is not None:
             run.watch(model, log=self._watch)
-        listening.begin(self._steps_done)
+        listening.begin(partial(getattr, state, "global_step"))
 
     def _describe(self, run: Run, args: Any, state: Any, model: Any) -> None:
         run.config.update(describing.arguments(args), source=NAME)
@@ -77,9 +82,6 @@ class Recording:
         if goal is not None:
             run.define_metric(goal[0], goal=goal[1], summary="last,best")
         report("hyperparameters", "recorded", NAME)
-
-    def _steps_done(self) -> int:
-        return int(self._state.global_step)
 
     def _stepped(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if not control.should_log:
@@ -126,9 +128,9 @@ class Recording:
     def _end(self, args: Any, state: Any, control: Any, *, model: Any = None, **more: Any) -> None:
         run = self._run
         self._state = None
-        listening.end()
         for quantity in CLAIMED:
             release(quantity, NAME)
+        listening.end()
         if run is not None and not run.disabled and state.is_world_process_zero:
             run.summary.update({"total_flos": state.total_flos, **_best(state)})
             if self._keeps(run) == "end":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,22 @@ def register() -> None:
     after_import("accelerate.tracking", _to_accelerate)
 
 
+def add_again(module: str) -> None:
+    """The same once a class that was being imported itself when its library was is there."""
+    add = {"transformers.integrations.integration_utils": _to_transformers, "accelerate.tracking": _to_accelerate}[
+        module
+    ]
+    if module in sys.modules:
+        add(sys.modules[module])
+
+
+def _is_being_imported(module: str, name: str) -> bool:
+    return module in sys.modules and not hasattr(sys.modules[module], name)
+
+
 def _to_transformers(module: ModuleType) -> None:
+    if _is_being_imported("rankzero_hf.callback", "RankZeroCallback"):
+        return
     from rankzero_hf.callback import RankZeroCallback
 
     module.INTEGRATION_TO_CALLBACK[NAME] = RankZeroCallback
@@ -33,6 +49,8 @@ def _with_ours(original: Callable[[], list[str]]) -> Callable[[], list[str]]:
 
 
 def _to_accelerate(module: ModuleType) -> None:
+    if _is_being_imported("rankzero_hf.tracker", "RankZeroTracker"):
+        return
     from rankzero_hf.tracker import RankZeroTracker
 
     known: dict[str, Any] = module.LOGGER_TYPE_TO_CLASS

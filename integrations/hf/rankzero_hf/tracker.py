@@ -3,17 +3,22 @@
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from accelerate.state import PartialState
 from accelerate.tracking import GeneralTracker
 
+import rankzero
 from rankzero import Image
-from rankzero.plugin import Run, current_run, open_run, opened_here, report, started_by_run, training_run
+from rankzero.plugin import Run, current_run, holding, open_run, opened_here, report, started_by_run, training_run
+from rankzero_hf.registration import add_again
 from rankzero_pytorch.tables import Table
 
 NAME = "accelerate"
+_trackers: weakref.WeakKeyDictionary[Run, int] = weakref.WeakKeyDictionary()
+"""How many trackers record in a run."""
 
 
 class RankZeroTracker(GeneralTracker):
@@ -33,15 +38,29 @@ class RankZeroTracker(GeneralTracker):
         self.run_name = run_name
         self.run: Run | None = None
         self._given = given
+        self._made = self._finished = False
 
     def start(self) -> None:
         """Make the run; the program's own, made by `rankzero.init`, is used if there is one."""
+        from rankzero_hf.accelerators import listen_to_states
+
+        listen_to_states()
         run = current_run()
-        if run is None and started_by_run():  # where all ranks must name the same run, and only this one has a tracker
-            run = training_run(NAME)
-            if run is not None:
-                run.describe(**{key: self._given[key] for key in ("name", "group", "notes") if key in self._given})
-        self.run = run or open_run(NAME, project=self.run_name, **self._given)
+        with holding():  # `Accelerator.load_state` may follow, and say which run it is
+            if (
+                run is None and started_by_run()
+            ):  # where all ranks must name the same run, and only this one has a tracker
+                run = training_run(NAME)
+                if run is not None:
+                    run.describe(**{key: self._given[key] for key in ("name", "group", "notes") if key in self._given})
+            elif run is not None and run in _trackers and not started_by_run():  # another Accelerator's
+                run = rankzero.init(self.run_name or None, reinit="create_new", **self._given)
+                self._made = True
+            if run is None:
+                run = open_run(NAME, project=self.run_name, **self._given)
+        self._made = self._made or opened_here(run)
+        self.run = run
+        _trackers[run] = _trackers.get(run, 0) + 1
         report("log calls", "recorded", NAME)
 
     @property
@@ -80,10 +99,22 @@ class RankZeroTracker(GeneralTracker):
         self.log({table_name: Table(columns, data, dataframe)}, step, **kwargs)
 
     def finish(self) -> None:
-        """End the run, if it was made here."""
-        if self.run is not None and opened_here(self.run):
-            self.run.finish()
+        """End the run, if it was made for a tracker and no other tracker needs it."""
+        run = self.run
+        if run is None or self._finished:
+            return
+        self._finished = True
+        _trackers[run] -= 1
+        if self._made and not _trackers[run]:
+            run.finish()
+
+    def continues(self, run_id: str) -> bool:
+        """Have the run be the one of this id, which a loaded state has named; whether it is."""
+        return self.run is not None and self._made and self.run.adopt(run_id)
 
     def _here(self) -> Run | None:
         """The run, on the process that records; on others None."""
         return self.tracker if self.run is not None or PartialState().is_main_process else None
+
+
+add_again("accelerate.tracking")

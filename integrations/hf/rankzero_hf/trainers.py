@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from rankzero.plugin import guarded, replace
-from rankzero_hf.recording import Recording
+from rankzero_hf.recording import EVENTS, STEP_END, Recording
 from rankzero_pytorch.zero_change.hooks import loop
 
 
@@ -19,26 +20,40 @@ class Trainers:
         self._recordings: weakref.WeakKeyDictionary[Any, Recording] = weakref.WeakKeyDictionary()
 
     def around_event(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """For `CallbackHandler.call_event`."""
+        """For the methods of `CallbackHandler` that are named like events."""
+        event = original.__name__
+        parameters = tuple(inspect.signature(original).parameters)[1:]
         hear = guarded("listening to a Trainer")(self._hear)
 
-        def call_event(handler: Any, event: str, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        def call(handler: Any, *args: Any, **kwargs: Any) -> Any:
             with loop.writers.silenced():
-                result = original(handler, event, args, state, control, **kwargs)
-            hear(handler, event, args, state, result, kwargs)
+                result = original(handler, *args, **kwargs)
+            hear(handler, event, result, dict(zip(parameters, args, strict=False)) | kwargs)
             return result
 
-        return call_event
+        return call
 
-    def _hear(self, handler: Any, event: str, args: Any, state: Any, control: Any, more: dict[str, Any]) -> None:
-        from rankzero_hf.callback import EVENTS, RankZeroCallback
+    def around_step_end(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For `CallbackHandler.on_step_end`, which is in the way of every step."""
+        hear = guarded("listening to a Trainer")(self._hear)
 
-        if event not in EVENTS or any(isinstance(callback, RankZeroCallback) for callback in handler.callbacks):
+        def on_step_end(handler: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+            result = original(handler, args, state, control, **kwargs)
+            if result.should_evaluate or result.should_save:
+                hear(handler, "on_step_end", result, {"args": args, "state": state, **kwargs})
+            return result
+
+        return on_step_end
+
+    def _hear(self, handler: Any, event: str, control: Any, more: dict[str, Any]) -> None:
+        from rankzero_hf.callback import RankZeroCallback
+
+        if any(isinstance(callback, RankZeroCallback) for callback in handler.callbacks):
             return
         recording = self._recordings.get(handler)
         if recording is None:
             recording = self._recordings[handler] = Recording()
-        recording.hear(event, args, state, control, **{"model": handler.model, **more})
+        recording.hear(event, **{"model": handler.model, **more, "control": control})
 
 
 trainers = Trainers()
@@ -47,4 +62,5 @@ trainers = Trainers()
 
 def listen(module: ModuleType) -> None:
     """Listen to the Trainers of `transformers.trainer_callback`."""
-    replace(module.CallbackHandler, "call_event", trainers.around_event)
+    for event in EVENTS:
+        replace(module.CallbackHandler, event, trainers.around_step_end if event == STEP_END else trainers.around_event)

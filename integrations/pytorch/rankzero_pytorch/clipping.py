@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad
 
 from rankzero.plugin import guarded, replace
-from rankzero_pytorch.internals import compiling, shard_type
+from rankzero_pytorch.internals import compiler_of_frames, shard_type, tracing
 from rankzero_pytorch.steps import steps
 
 
@@ -38,7 +38,7 @@ class Clipping:
 
     def _around_total(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def get_total_norm(tensors: Any, norm_type: float = 2.0, *args: Any, **kwargs: Any) -> Any:
-            if not compiling():
+            if not tracing() and compiler_of_frames() is None:
                 self._norm_type = norm_type
             return original(tensors, norm_type, *args, **kwargs)
 
@@ -50,7 +50,7 @@ class Clipping:
         def clip_grads_with_norm(
             parameters: Any, max_norm: float, total_norm: Tensor, *args: Any, **kwargs: Any
         ) -> Any:
-            if not compiling():
+            if not tracing() and compiler_of_frames() is None:
                 note(parameters, total_norm)
             return original(parameters, max_norm, total_norm, *args, **kwargs)
 

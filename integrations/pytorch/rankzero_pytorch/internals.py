@@ -22,7 +22,7 @@ BIGGEST_SUM = 1 << 20
 
 def compiling() -> bool:
     """Whether this code is being compiled, or runs where Python code that is called may be."""
-    return is_dynamo_compiling() or _compiler_of_frames() is not None
+    return is_dynamo_compiling() or compiler_of_frames() is not None
 
 
 tracing = is_dynamo_compiling
@@ -39,7 +39,7 @@ def uncompiled(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        if compiling():
+        if is_dynamo_compiling() or compiler_of_frames() is not None:  # `compiling()`, in the way of every step
             return around(*args, **kwargs)
         return function(*args, **kwargs)
 
@@ -51,11 +51,6 @@ def _marked(function: Callable[P, T]) -> Callable[P, T]:
         return function(*args, **kwargs)
 
     return around
-
-
-def inside_backward() -> bool:
-    """Whether this thread is in the middle of a backward pass."""
-    return _graph_task() != -1
 
 
 def foreach_norm(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -85,8 +80,11 @@ def capturing(device: torch.device) -> bool:
 
 
 _frames = torch._C._dynamo.eval_frame  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
-_compiler_of_frames = getattr(_frames, "get_eval_frame_callback", lambda: None)
-_graph_task = torch._C._current_graph_task_id  # noqa: SLF001
+compiler_of_frames = getattr(_frames, "get_eval_frame_callback", lambda: None)
+"""What compiles the Python functions that are called now; None where they run as they are."""
+
+graph_task = torch._C._current_graph_task_id  # noqa: SLF001
+"""Which backward pass this thread is in the middle of; -1 for none."""
 
 
 class LoaderFacts(NamedTuple):

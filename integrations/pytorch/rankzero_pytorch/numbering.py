@@ -84,19 +84,28 @@ class Numbering:
 
     def log(self, row: dict[str, Any], count: int, ranks: str | None = None) -> None:
         """Log a row at this process's `count`-th step; see `Run.log`."""
-        if self._scheduler is not None:
-            if count == self._begun:
-                self._held.append((row, count, ranks))
-                return
-            self._decide(*self._scheduler)
-        log_aside(self._run, row, self.step(count), ranks)
+        if self._scheduler is not None and not self.settled(count):
+            self._held.append((row, count, ranks))
+        else:
+            log_aside(self._run, row, self.step(count), ranks)
 
-    def _decide(self, scheduler: weakref.ref[LRScheduler], loaded: int) -> None:
-        """The first step is over: did the scheduler count it?"""
+    @property
+    def undecided(self) -> bool:
+        """Whether it will show at the second step which numbers the steps have."""
+        return self._scheduler is not None
+
+    def settled(self, count: int) -> bool:
+        """Whether the numbers are known now that there is a `count`-th step: did the scheduler count the first one?"""
+        if self._scheduler is None:
+            return True
+        if count == self._begun:
+            return False
+        scheduler, loaded = self._scheduler
         found = scheduler()
         if found is not None and found.last_epoch == loaded + 1:
             self._start = loaded + self._first
         self._scheduler = None
-        for row, count, ranks in self._held:
-            log_aside(self._run, row, self.step(count), ranks)
+        for row, held, ranks in self._held:
+            log_aside(self._run, row, self.step(held), ranks)
         self._held.clear()
+        return True

@@ -79,6 +79,9 @@ class Sampling:
         self._covered = 0
         self._cost = 0.0
         self._count = 0
+        self._next = 0
+        self._alone: weakref.ref[Optimizer] | None = None
+        self._groups = 0
 
     def pass_over(self) -> int | None:
         """Who knows of the model's steps otherwise need not have this listen to those that are not to be sampled.
@@ -96,6 +99,17 @@ class Sampling:
     def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
         """Measure what the optimizer is about to use; see `rankzero_pytorch.steps.Listener`."""
         if self._silent:
+            return None
+        alone = self._alone
+        if (  # nothing is due, and that is quickly told
+            alone is not None
+            and self._steps + 1 < self._next
+            and alone() is optimizer
+            and len(optimizer.param_groups) == self._groups
+            and not self._measured
+        ):
+            self._steps += 1
+            self._due = False
             return None
         me = id(optimizer)
         owned = self._owned.get(me)
@@ -144,6 +158,7 @@ class Sampling:
         self._steps += 1
         self._count = count
         self._due = self.schedule.due(self._steps)
+        self._next = self.schedule.next(self._steps)
         if self._due and self.run.state != "running":
             self._silent = True
 
@@ -184,6 +199,7 @@ class Sampling:
         self._numbering.log({"sample": reading}, count, "all" if names.spread else None)
         self.schedule.spent(self._cost + perf_counter() - began, self._steps)
         self._cost = 0.0
+        self._next = self.schedule.next(self._steps)
 
     def _row(
         self, measured: list[Gradients | Weights], numbers: Numbers, names: Names, count: int, *, on_host: bool
@@ -234,6 +250,8 @@ class Sampling:
             sum(parameter.tensor.requires_grad for parameter in found),
         )
         self._owned[id(optimizer)] = owned
+        self._alone = owned.optimizer if len(self._owned) == 1 and owned.ids else None
+        self._groups = owned.groups
         return owned
 
     def _forget(self, _: Any) -> None:

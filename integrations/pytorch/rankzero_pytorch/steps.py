@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from rankzero.plugin import guarded, report
-from rankzero_pytorch.internals import inside_backward, uncompiled
+from rankzero_pytorch.internals import graph_task, uncompiled
 
 Closure = Callable[[], Any]
 
@@ -88,18 +88,19 @@ class Steps:
             now.nested += 1
             return None
         now.optimizer, now.closure, now.nested = optimizer, None, 0
-        if inside_backward():
+        if graph_task() != -1:
             report("gradients", "off", "pytorch", "optimizers step inside backward, one parameter at a time")
             now.nested = -1
             return None
         me, stepped = id(optimizer), self._stepped
         if me in stepped or not stepped:
-            stepped.clear()
-            stepped.add(me)
             self.count += 1
+            if len(stepped) != 1 or me not in stepped:
+                stepped.clear()
+                stepped.add(me)
         else:
             stepped.add(me)
-        if len(args) > 1 or kwargs:
+        if kwargs or (len(args) > 1 and args[1] is not None):
             return self._with_closure(now, optimizer, args, kwargs)
         for listener in self._listeners:
             listener.before_step(optimizer, None, self.count)

@@ -23,6 +23,22 @@ def test_import_may_come_first_or_last(root: Root) -> None:
         assert "rankzero" in root.job(sys.executable, "-c", f"{imports}; print(list(t.LOGGER_TYPE_TO_CLASS))")
 
 
+@pytest.mark.parametrize(
+    ("first", "library"),
+    [
+        ("from rankzero_hf import RankZeroTracker", "from accelerate.tracking import LOGGER_TYPE_TO_CLASS as known"),
+        ("import rankzero_hf.tracker", "from accelerate.tracking import LOGGER_TYPE_TO_CLASS as known"),
+        (
+            "from rankzero_hf import RankZeroCallback",
+            "from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK as known",
+        ),
+    ],
+)
+def test_our_classes_may_be_imported_first(root: Root, first: str, library: str) -> None:
+    """What brings its library along is known to it by name all the same."""
+    assert root.job(sys.executable, "-c", f"{first}; {library}; print('rankzero' in known)").strip().endswith("True")
+
+
 def test_missing_framework_is_one_sentence(root: Root) -> None:
     """Without transformers the callback says what to install."""
     code = (

@@ -114,6 +114,19 @@ def test_no_trainer_resumes(root: Root) -> None:
     assert found["attempt"] == [1] * 4 + [2] * 6
 
 
+def test_no_trainer_resumes_with_a_tracker(root: Root) -> None:
+    """Below `rankzero run` the ranks of a resumed job go on in the run of the state, though only one of them has a tracker."""
+    job = [*_accelerate(), NO_TRAINER, "--with_tracking", "--report_to", "rankzero"]
+    root.job(*RUN, *job)
+    root.job(*RUN, *job, "--resume_from_checkpoint", "no_trainer/step_4", "--max_train_steps", "10")
+    run = root.only()
+    assert (run["attempts"], run["world_size"]) == (2, 2)
+    assert run["points"]("train_loss")["step"] == list(range(1, 11))
+    assert {*zip(run["points"]("time/step")["rank"], run["points"]("time/step")["attempt"], strict=True)} == {
+        (0, 1), (1, 1), (0, 2), (1, 2),
+    }  # fmt: skip
+
+
 def test_no_trainer_with_another_tracker(root: Root) -> None:
     """What a program logs to TensorBoard through its Accelerator is recorded once, under its names and steps."""
     pytest.importorskip("tensorboard")

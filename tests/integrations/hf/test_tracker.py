@@ -104,6 +104,51 @@ def test_images_and_tables(root: Root) -> None:
     assert json.loads(table.read_text())["data"] == [["two and two", True], ["pi", 3.14]]
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_loaded_state_says_which_run_goes_on(root: Root, begun: bool) -> None:
+    """`load_state` after `init_trackers`: the next attempt of the run that saved it, unless another one has been recorded in."""
+    accelerator = _accelerator(project_dir=root.folder)
+    model = accelerator.prepare(torch.nn.Linear(2, 1))
+    accelerator.init_trackers("p", config={"lr": 0.1})
+    accelerator.log({"loss": 1.0}, step=1)
+    accelerator.save_state("state")
+    accelerator.end_training()
+    again = _accelerator(project_dir=root.folder)
+    model = again.prepare(torch.nn.Linear(2, 1))
+    again.init_trackers("p", config={"lr": 0.2})
+    if begun:
+        again.log({"loss": 0.7}, step=1)
+        again.get_tracker("rankzero", unwrap=True).flush()
+    again.load_state("state")
+    again.log({"loss": 0.5}, step=2)
+    again.end_training()
+    assert model is not None
+    if begun:
+        assert [run["attempts"] for run in root.runs()] == [1, 1]
+        return
+    run = root.only()
+    assert (run["attempts"], run["config"]["lr"]) == (2, 0.2)
+    assert run["points"]("loss")["attempt"] == [1, 2]
+    assert run["summary"]["checkpoint"] == str(root.folder / "state")
+
+
+def test_two_accelerators(root: Root) -> None:
+    """Each has a run of its own, whichever logs; they end with their own trackers."""
+    first, second = _accelerator(), _accelerator()
+    first.init_trackers("a")
+    second.init_trackers("b")
+    for step in range(3):
+        first.log({"loss": 1.0}, step=step)
+        second.log({"score": 2.0}, step=step)
+    first.end_training()
+    second.log({"score": 3.0}, step=3)
+    second.end_training()
+    runs = {run["project"]: run for run in root.runs()}
+    assert {"loss", "score"} & runs["a"]["metrics"].keys() == {"loss"}
+    assert runs["b"]["points"]("score")["step"] == [0, 1, 2, 3]
+    assert {run["state"] for run in runs.values()} == {"finished"}
+
+
 def test_the_users_own_run(root: Root) -> None:
     """A run made by `rankzero.init` is the one recorded in, and `end_training` leaves it open."""
     run = rankzero.init(project="mine")

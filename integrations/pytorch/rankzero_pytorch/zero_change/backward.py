@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rankzero.plugin import guarded
 from rankzero_pytorch.driving import driving
-from rankzero_pytorch.internals import uncompiled
+from rankzero_pytorch.internals import compiler_of_frames, tracing, uncompiled
 from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
 from rankzero_pytorch.zero_change.losses import Losses
@@ -28,11 +28,13 @@ class Backward:
 
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For `torch.autograd.backward`."""
-        clock, gaps, phases = self._clock, self._gaps, self._phases
+        clock, gaps, phases, losses = self._clock, self._gaps, self._phases, self._losses
         begin = guarded("looking at a backward pass")(self._begin)
         end = guarded("looking at a loss")(self._end)
 
         def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> Any:
+            if tracing() or compiler_of_frames() is not None:
+                return around(tensors, grad_tensors, *args, **kwargs)
             if driving.sees_all or clock.in_backward:  # the latter: a checkpointed part of the model is computed again
                 return original(tensors, grad_tensors, *args, **kwargs)
             if phases.interrupted or gaps.device is not None:
@@ -44,9 +46,15 @@ class Backward:
             finally:
                 clock.backward += perf_counter() - began
                 clock.in_backward = False
-                end(tensors, grad_tensors)
+                if type(tensors) is Tensor and grad_tensors is None and losses.plain and tensors.is_cpu:
+                    losses.backwards += 1  # the common case, quickly
+                    if losses.wanted and tensors.numel() == 1:
+                        losses.values.append(tensors.item())
+                else:
+                    end(tensors, grad_tensors)
 
-        return uncompiled(backward)
+        around = uncompiled(backward)
+        return backward
 
     def _begin(self) -> None:
         self._phases.training()

@@ -11,7 +11,8 @@ from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
 from rankzero_pytorch.zero_change.losses import Losses
 from rankzero_pytorch.zero_change.phases import Phases
-from rankzero_pytorch.zero_change.recording import NAME, Recording
+from rankzero_pytorch.zero_change.recording import Recording
+from rankzero_pytorch.zero_change.rows import NAME
 from rankzero_pytorch.zero_change.samples import Samples
 from rankzero_pytorch.zero_change.scaling import Scaling
 from rankzero_pytorch.zero_change.seen import Seen
@@ -37,7 +38,8 @@ class Loop:
 
     def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
         """Make sure of the run; see `rankzero_pytorch.steps.Listener`."""
-        self.seen.phases.training()
+        if self.seen.phases.interrupted:
+            self.seen.phases.training()
         if self._broken:
             return None
         self._broken = True  # until it turns out otherwise: what failed once is not tried again at every step
@@ -66,10 +68,17 @@ class Loop:
             self.seen.losses.drop()
             steps.add(self)
 
+    def look_again(self) -> None:
+        """Who records what may have changed."""
+        self.seen.losses.wanted = True
+        if self._recording is not None:
+            self._recording.look_at = 0
+
     def _change_run(self, run: Run | None) -> None:
         self._run = run
         recorded = None if run is None or run.disabled else run
         self.seen.phases.attach(recorded)
         self.seen.clock.forget()
+        self.seen.losses.wanted = True
         self.writers.attach(recorded)
         self._recording = None if recorded is None else Recording(recorded, self.seen)

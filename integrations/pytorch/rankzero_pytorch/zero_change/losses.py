@@ -22,30 +22,30 @@ class Losses:
     Attributes:
         backwards: how many backward passes there were, the program's micro-steps.
         inside: a closure is being called by an optimizer, whose result is the loss.
+        plain: what `backward` is called on is the loss itself; false inside closures and with a scaled loss.
+        values: the losses that no step has taken yet.
+        wanted: somebody is going to take them.
     """
 
     def __init__(self) -> None:
         self.backwards = 0
         self.inside = False
+        self.plain = self.wanted = True
         self._told = False
-        self._values: list[float | Tensor] = []
+        self.values: list[float | Tensor] = []
         self._zeroed: dict[int, int] = {}
         self._scaled: tuple[Tensor, Tensor] | None = None
-
-    @property
-    def any(self) -> bool:
-        """Whether a loss has been seen that no step has taken yet."""
-        return bool(self._values)
 
     def see(self, tensors: Any, gradients: Any) -> None:
         """`backward` is called on these."""
         self.backwards += 1
-        if type(tensors) is Tensor and gradients is None and self._scaled is None and tensors.is_cpu:
-            if not self.inside and tensors.numel() == 1:
-                self._values.append(tensors.item())  # the common case, quickly
+        if type(tensors) is Tensor and gradients is None and self.plain and tensors.is_cpu:
+            if self.wanted and tensors.numel() == 1:
+                self.values.append(tensors.item())  # the common case, quickly
             return
         scaled, self._scaled = self._scaled, None
-        if self.inside:
+        self.plain = not self.inside
+        if self.inside or not self.wanted:
             return
         given: Sequence[Any] = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
         weights = gradients if isinstance(gradients, (tuple, list)) else (gradients,)
@@ -57,23 +57,24 @@ class Losses:
         for tensor in given:
             value = scalar(scaled[1] if scaled is not None and scaled[0] is tensor else tensor)
             if value is not None:
-                self._values.append(value)
+                self.values.append(value)
 
     def scaled(self, result: Tensor, loss: Tensor) -> None:
         """A GradScaler made `result` of `loss`."""
         self._scaled = result, loss
+        self.plain = False
 
     def zeroed(self, optimizer: Optimizer) -> None:
         """The optimizer's gradients start anew, and so does its loss: nothing came of what was before."""
-        self._zeroed[id(optimizer)] = len(self._values)
+        self._zeroed[id(optimizer)] = len(self.values)
 
     def take(self, optimizer: Optimizer) -> float | Tensor | None:
         """The loss that led to the step of this optimizer; None if no scalar was seen."""
-        values = self._values
+        values = self.values
         if not values:
             return None
         if len(values) == 1 and not self._zeroed:
-            self._values = []
+            self.values = []
             return values[0]
         start = self._zeroed.get(id(optimizer), 0)
         self.drop()
@@ -86,7 +87,7 @@ class Losses:
 
     def drop(self) -> None:
         """Nothing came of the passes so far."""
-        self._values = []
+        self.values = []
         if self._zeroed:
             self._zeroed = {}
 

@@ -7,6 +7,9 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
+Rates = list[Any] | None
+"""An optimizer's learning rates, group by group, as they were at a step; a group may have none. None: nobody wants them."""
+
 
 class Tracked:
     """One optimizer. The first of a run has plain names; those after it a suffix, "@2", "@3".
@@ -20,19 +23,28 @@ class Tracked:
         self.loss = f"loss{self.suffix}"
         self._keys: list[str] = []
 
-    def put_rates(self, row: dict[str, Any], optimizer: Optimizer) -> None:
-        """The learning rate of the first group and, where there are several, of each under its name or number."""
+    def rates(self, optimizer: Optimizer) -> list[Any]:
+        """The learning rates of the groups now."""
         groups = optimizer.param_groups
-        rate = groups[0].get("lr")
-        if rate is not None:
-            row[f"optim/lr{self.suffix}"] = number(rate)
         if len(groups) == 1:
-            return
+            rate = groups[0].get("lr")
+            return [rate if type(rate) is float else number(rate)]
         if len(self._keys) != len(groups):
             self._keys = [f"optim/lr/{group.get('name', index)}{self.suffix}" for index, group in enumerate(groups)]
-        for key, group in zip(self._keys, groups, strict=True):
-            if "lr" in group:
-                row[key] = number(group["lr"])
+        return [number(group.get("lr")) for group in groups]
+
+    def put(self, row: dict[str, Any], rates: Rates) -> None:
+        """The learning rate of the first group and, where there are several, of each under its name or number."""
+        if rates is None:
+            return
+        if rates[0] is not None:
+            row[f"optim/lr{self.suffix}"] = rates[0]
+        if len(rates) > 1:
+            row.update((key, rate) for key, rate in zip(self._keys, rates, strict=False) if rate is not None)
+
+    def put_rates(self, row: dict[str, Any], optimizer: Optimizer) -> None:
+        """What the learning rates are now."""
+        self.put(row, self.rates(optimizer))
 
 
 def hyperparameters(optimizer: Optimizer) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from time import perf_counter
 from typing import Any
 
-from rankzero.plugin import Run, guarded, report
+from rankzero.plugin import Run, guarded, log_aside, report
 from rankzero_pytorch.internals import tracing
 from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
@@ -80,7 +80,7 @@ class Phases:
             self._clock.come_back()
         if self._run is not None and self._run.state == "running":
             key = f"time/{SHORT[opened.name]}"
-            self._run.log({key: whole - opened.others}, step=self.step, ranks="all")
+            log_aside(self._run, {key: whole - opened.others}, self.step, "all")
             report(key, "recorded", "pytorch")
 
     def training(self) -> None:
@@ -93,9 +93,9 @@ class Phases:
         changed = guarded("noticing an evaluation")(self._mode)
 
         def train(module: Any, mode: bool = True) -> Any:
-            if (
-                not tracing() and id(module) in self.models
-            ):  # cheap: called for each part of a model, by some at every step
+            if tracing() or (mode and not self.interrupted):  # called for each part of a model, by some at every step
+                return original(module, mode)
+            if id(module) in self.models:
                 changed(mode)
             return original(module, mode)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import torch
@@ -17,110 +19,112 @@ from rankzero_pytorch.wanted import Wanted
 from rankzero_pytorch.zero_change.losses import scalar
 from rankzero_pytorch.zero_change.model import Living, describe, find_model, scheduler_of, trunk
 from rankzero_pytorch.zero_change.optimizers import Tracked, hyperparameters
+from rankzero_pytorch.zero_change.rows import NAME, OfJob, OfRank, Rows
 from rankzero_pytorch.zero_change.seen import Seen
 
-NAME = "pytorch"
 PRECEDENCE = 10
 QUANTITIES = ("loss", "optim/lr", "time/step", "throughput/samples", "grad/norm")
-REPORTED = frozenset({*QUANTITIES, "time/input"}) - {"grad/norm"}
-CLAIMS = 16
+LOOKS = 16
 """Steps between two looks at who claims what."""
 
 
 class Recording:
-    """One run's part of a loop: its optimizers and models, and a row (rank zero's and every rank's own) at each step."""
+    """One run's part of a loop: its optimizers and models, and what each step shows of the job and of this rank.
+
+    Attributes:
+        look_at: the process's how manyth step to ask at who records what.
+    """
 
     def __init__(self, run: Run, seen: Seen) -> None:
         self._run = run
         self._seen = seen
         self._numbering = Numbering(run, first=1)
+        self._rows = Rows(run, self._numbering)
         self._optimizers: dict[int, tuple[weakref.ref[Optimizer], Tracked]] = {}
         self._held: set[int] = set()  # ids of parameters that are sampled
         self._samplings: list[Sampling] = []
         self._zero = run.rank == 0
         group = torch.distributed.is_available() and torch.distributed.is_initialized()
         self._ranks = torch.distributed.get_world_size() if group else 1
-        self._count = 0
+        self._alone = self._ranks == 1
+        self._count = self.look_at = 0
         self._closure_loss: float | Tensor | None = None
         self._ours: frozenset[str] = frozenset()
-        self._unreported = set(REPORTED)
+        self._times = self._samples_gradients = False
+        self._last: tuple[Callable[[], Optimizer | None], Tracked] = _nobody, Tracked(0)
 
     def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
         """Sample gradients; see `rankzero_pytorch.steps.Listener`."""
-        known = self._optimizers.get(id(optimizer))
-        if known is None or known[0]() is not optimizer:
-            self._meet(optimizer, count)
-        if count % CLAIMS == 1 or not self._ours:
-            self._claim()
-        if "grad/norm" in self._ours:
+        if self._last[0]() is not optimizer:
+            known = self._optimizers.get(id(optimizer))
+            if known is None or known[0]() is not optimizer:
+                self._meet(optimizer, count)
+            self._last = self._optimizers[id(optimizer)]
+        if count >= self.look_at:
+            self._look(count)
+        if self._samples_gradients:
             for sampling in self._samplings:
                 sampling.before_step(optimizer, closure, count)
         return None if closure is None else self._listening(closure)
 
     def after_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> None:
-        """Record the step."""
+        """Put down what the step showed."""
+        seen, numbering = self._seen, self._numbering
+        of_rank: OfRank | None = None
+        of_job: OfJob | None = None
+        number: int | None = None
         begins = count != self._count
         if begins:
             self._count = count
-            self._time(count)
+            number = seen.phases.step = numbering.step(count)
+            of_rank = self._of_rank()
         if self._zero:
-            row = self._row(optimizer, self._optimizers[id(optimizer)][1])
-            if begins:
-                self._put_progress(row)
-            self._numbering.log(row, count)
-            if self._unreported:
-                self._report(row)
-        else:
-            self._seen.losses.drop()
+            of_job = self._of_job(optimizer, count, begins=begins)
+        elif seen.losses.values:
+            seen.losses.drop()
+        if numbering.undecided and not numbering.settled(count):
+            number = None
+        self._rows.put.append((monotonic(), count, number, of_rank, of_job))
         for sampling in self._samplings:
             sampling.after_step(optimizer, closure, count)
 
-    def _time(self, count: int) -> None:
-        """Record where this rank's time went since the last step, and how many samples it trained on."""
-        seen, alone = self._seen, self._ranks == 1
-        seen.phases.step = self._numbering.step(count)
+    def _of_rank(self) -> OfRank | None:
+        """Where this rank's time went; None for the first step."""
+        seen, alone = self._seen, self._alone
         spent = seen.clock.take(alone=alone)
-        on_device = seen.gaps.take()
-        samples = seen.samples.take()
-        if spent is None or "time/step" not in self._ours:
-            return
+        on_device = None if seen.gaps.device is None else seen.gaps.take()
+        samples, seen.samples.new = seen.samples.new, 0
+        if spent is None or not self._times:
+            return None
         busy = spent.busy if on_device is None or alone else on_device
-        row = {"time/step": spent.step, "time/input": spent.input, "time/busy": busy}
-        if samples and "throughput/samples" in self._ours:
-            row["throughput/samples"] = samples / spent.step
-        self._numbering.log(row, count, "all")
-        if self._unreported:
-            self._report(row)
+        return spent, busy, samples if "throughput/samples" in self._ours else 0
 
-    def _row(self, optimizer: Optimizer, tracked: Tracked) -> dict[str, Any]:
-        seen, ours = self._seen, self._ours
-        row: dict[str, Any] = {}
-        loss = seen.losses.take(optimizer)
+    def _of_job(self, optimizer: Optimizer, count: int, *, begins: bool) -> OfJob | None:
+        """What the step says of the job; None if there was something on a device, and all was logged."""
+        seen, ours, tracked = self._seen, self._ours, self._last[1]
+        loss = seen.losses.take(optimizer) if seen.losses.values else None
         if self._closure_loss is not None:
             loss, self._closure_loss = self._closure_loss, None
-        if loss is not None and "loss" in ours:
-            row[tracked.loss] = loss
-        if "optim/lr" in ours:
-            tracked.put_rates(row, optimizer)
-        seen.scaling.put(row, optimizer)
-        return row
+        if "loss" not in ours:
+            loss = None
+        rates = tracked.rates(optimizer) if "optim/lr" in ours else None
+        seen.scaling.stepped += 1
+        scaling = None if seen.scaling.scaler is None else seen.scaling.take(optimizer)
+        samples = seen.samples
+        progress = (seen.losses.backwards, samples.total * (samples.ranks or self._ranks)) if begins else None
+        found: OfJob = tracked, loss, rates, scaling, progress
+        if scaling is None and not isinstance(loss, Tensor) and not (rates and isinstance(rates[0], Tensor)):
+            return found
+        self._rows.log(count, found)
+        return None
 
-    def _put_progress(self, row: dict[str, Any]) -> None:
-        """How far the loop was when the step's first optimizer had stepped."""
-        seen = self._seen
-        row["progress/micro_step"] = seen.losses.backwards
-        if seen.samples.total:
-            row["progress/samples"] = seen.samples.total * (seen.samples.ranks or self._ranks)
-
-    def _claim(self) -> None:
-        """Ask which quantities are ours to record."""
+    def _look(self, count: int) -> None:
+        """Ask which quantities are ours to record, and whether rows pile up."""
+        self.look_at = count + LOOKS
         self._ours = frozenset(quantity for quantity in QUANTITIES if claim(quantity, NAME, PRECEDENCE))
-
-    def _report(self, row: dict[str, Any]) -> None:
-        """Say in the capture report what is recorded, once."""
-        for quantity in self._unreported & row.keys():
-            self._unreported.remove(quantity)
-            report(quantity, "recorded", NAME)
+        self._times, self._samples_gradients = "time/step" in self._ours, "grad/norm" in self._ours
+        self._seen.losses.wanted = "loss" in self._ours
+        self._rows.relieve()
 
     def _meet(self, optimizer: Optimizer, count: int) -> None:
         """The first step of an optimizer: get to know it and its model."""
@@ -170,11 +174,11 @@ class Recording:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             nonlocal called
-            losses.inside = True
+            losses.inside, losses.plain = True, False
             try:
                 result = closure(*args, **kwargs)
             finally:
-                losses.inside = False
+                losses.inside, losses.plain = False, True
             if not called:
                 called = True
                 keep(result)
@@ -184,3 +188,7 @@ class Recording:
 
     def _keep(self, result: Any) -> None:
         self._closure_loss = scalar(result)
+
+
+def _nobody() -> None:
+    """In place of a reference to an optimizer, before there is one."""

@@ -19,26 +19,21 @@ class Samples:
 
     Attributes:
         total: so far, of this rank.
+        new: of them, since whoever takes them did so last.
         ranks: by how many ranks the data is shared out, if the loader's sampler says so (DistributedSampler does).
     """
 
     def __init__(self, clock: Clock) -> None:
-        self.total = 0
+        self.total = self.new = 0
         self.ranks: int | None = None
         self._clock = clock
-        self._taken = 0
         self._iterator: Any = None
         self._facts = LoaderFacts(None, None, collates=True)
         self._nested = False
 
     def restart(self) -> None:
         """Count from nothing again."""
-        self.total = self._taken = 0
-
-    def take(self) -> int:
-        """Samples since the last call."""
-        new, self._taken = self.total - self._taken, self.total
-        return new
+        self.total = self.new = 0
 
     def around_next(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For the `__next__` of a DataLoader's iterator."""
@@ -55,7 +50,17 @@ class Samples:
             finally:
                 self._nested = False
                 clock.input += perf_counter() - began
-            count(iterator, batch)
+            kind, first = type(batch), batch  # the common cases, quickly
+            if kind is dict:
+                first = next(iter(batch.values()), None)
+            elif kind is list and batch and self._facts.collates:
+                first = batch[0]
+            if type(first) is Tensor and first.ndim and iterator is self._iterator:
+                size = first.shape[0]
+                self.total += size
+                self.new += size
+            else:
+                count(iterator, batch)
             return batch
 
         return __next__
@@ -77,7 +82,9 @@ class Samples:
         if iterator is not self._iterator:
             self._iterator, self._facts = iterator, loader_facts(iterator)
             self.ranks = self._facts.ranks or self.ranks
-        self.total += batch_size(batch, self._facts)
+        size = batch_size(batch, self._facts)
+        self.total += size
+        self.new += size
 
 
 def batch_size(batch: Any, facts: LoaderFacts) -> int:

@@ -21,29 +21,29 @@ class Scaling:
     """The scaler in use, if any.
 
     Attributes:
+        scaler: it.
         stepped: how many optimizer steps there were, told by whoever counts them.
     """
 
     def __init__(self, losses: Losses) -> None:
         self.stepped = 0
         self._losses = losses
-        self._scaler: weakref.ref[Any] | None = None
+        self.scaler: weakref.ref[Any] | None = None
         self._skipped = 0
         self._skipped_on_device: Tensor | None = None
 
-    def put(self, row: dict[str, Any], optimizer: Optimizer) -> None:
+    def take(self, optimizer: Optimizer) -> dict[str, Any] | None:
         """The factor of this step, and how many steps were skipped so far because gradients were not finite."""
-        self.stepped += 1
-        scaler = None if self._scaler is None else self._scaler()
+        scaler = None if self.scaler is None else self.scaler()
         scale = None if scaler is None else scale_of(scaler)
         if scale is None:
-            return
+            return None
         infinite = getattr(optimizer, "found_inf", None)
         if isinstance(infinite, Tensor):
             self._count(infinite.detach())
-        row["optim/scale"] = number(scale)
         on_device = self._skipped_on_device
-        row["optim/skipped"] = self._skipped if on_device is None else on_device + self._skipped
+        skipped = self._skipped if on_device is None else on_device + self._skipped
+        return {"optim/scale": number(scale), "optim/skipped": skipped}
 
     def around_scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For `GradScaler.scale`."""
@@ -63,8 +63,8 @@ class Scaling:
 
         def step(scaler: Any, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
             before = self.stepped
-            if self._scaler is None or self._scaler() is not scaler:
-                self._scaler = weakref.ref(scaler)
+            if self.scaler is None or self.scaler() is not scaler:
+                self.scaler = weakref.ref(scaler)
                 report("optim/scale", "recorded" if scaler.is_enabled() else "off", NAME)
             result = original(scaler, optimizer, *args, **kwargs)
             stepped(before)

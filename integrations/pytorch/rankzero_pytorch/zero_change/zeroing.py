@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 from rankzero.plugin import guarded
-from rankzero_pytorch.internals import compiling
+from rankzero_pytorch.internals import compiler_of_frames, tracing
 from rankzero_pytorch.zero_change.losses import Losses
 
 
@@ -16,10 +17,11 @@ def around_zero_grad(losses: Losses) -> Callable[[Callable[..., Any]], Callable[
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
         def zero_grad(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-            if not compiling() and losses.any:
+            if not tracing() and losses.values and compiler_of_frames() is None:
                 zeroed(optimizer)
             return original(optimizer, *args, **kwargs)
 
+        zero_grad.__signature__ = signature(original)  # type: ignore[attr-defined] # accelerate asks for it at every step
         return zero_grad
 
     return around
