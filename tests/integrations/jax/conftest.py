@@ -15,9 +15,12 @@ from rankzero.testing import Jobs, Recorded
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
-if importlib.util.find_spec("jax") is not None and not os.environ.get("XLA_FLAGS"):
-    # Four devices' parts of a collective wait for one another, on a machine that may give two cores to many: never give up.
-    os.environ["XLA_FLAGS"] = "--xla_cpu_collective_call_terminate_timeout_seconds=600"
+PATIENT = "--xla_cpu_collective_call_terminate_timeout_seconds=600"
+"""Four devices' parts of a collective wait for one another, on a machine that may give two cores to many: XLA would abort after 40 s."""
+
+if importlib.util.find_spec("jax") is not None:
+    if PATIENT not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {PATIENT}".strip()
     import jax
 
     with contextlib.suppress(RuntimeError):  # started before, with as many devices as it has
@@ -26,7 +29,7 @@ if importlib.util.find_spec("jax") is not None and not os.environ.get("XLA_FLAGS
 
 def on_devices(number: int) -> dict[str, str]:
     """Variables of a process with so many CPU devices."""
-    return {"XLA_FLAGS": f"--xla_force_host_platform_device_count={number}"}
+    return {"XLA_FLAGS": f"--xla_force_host_platform_device_count={number} {PATIENT}"}
 
 
 def points(found: Recorded, *keys: str) -> dict[str, dict[int, float]]:
