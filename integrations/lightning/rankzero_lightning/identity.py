@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import zipfile
@@ -46,9 +47,7 @@ def _open(name: str) -> IO[bytes]:
     if "://" not in name:
         place = Path(name)
         return (place / "meta.pt" if place.is_dir() else place).open("rb")
-    import fsspec
-
-    found: IO[bytes] = fsspec.open(name, "rb").open()
+    found: IO[bytes] = importlib.import_module("fsspec").open(name, "rb").open()  # what Lightning itself uses
     return found
 
 

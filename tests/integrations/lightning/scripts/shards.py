@@ -27,8 +27,9 @@ class Model(BoringModel):
 
 if __name__ == "__main__":
     trainer = Trainer(
-        accelerator="cpu", devices=2, strategy=ModelParallelStrategy(process_group_backend="gloo"), max_steps=3,
-        logger=False, limit_val_batches=0, enable_progress_bar=False, enable_model_summary=False,
+        accelerator="cpu", devices=2, max_steps=3, logger=False, limit_val_batches=0,
+        strategy=ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=1, process_group_backend="gloo"),
+        enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     model = Model()
     trainer.fit(model)
