@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rankzero.plugin import Run
 
@@ -15,7 +16,7 @@ KEY = "rankzero"
 
 _MARK = "rankzero-run:"
 _FOUND = re.compile(re.escape(_MARK.encode()) + rb"(\{[^{}]*\})")
-_LARGEST = 1 << 28
+_LARGEST, _BEGINNING = 1 << 28, 1 << 24
 
 
 def write(checkpoint: dict[str, Any], run: Run) -> None:
@@ -30,18 +31,36 @@ def read(checkpoint: Any, project: str) -> str:
 
 
 def peek(path: Any, project: str) -> str:
-    """The same for a checkpoint on disk, of which only the table of contents is read; empty if it cannot be found so."""
-    place = Path(str(path))
-    if place.is_dir():
-        place /= "meta.pt"
+    """The same for a checkpoint that is not loaded yet, wherever it lies; empty if it cannot be found so.
+
+    Only the table of contents is read, and of a checkpoint older than PyTorch 1.6 its beginning.
+    """
+    name = str(path)
     try:
-        with zipfile.ZipFile(place) as archive:
+        with _open(name) as file:
+            return _parse(_contents(file), project)
+    except (OSError, ValueError, ImportError):  # a place that cannot be read here; Lightning says it better
+        return ""
+
+
+def _open(name: str) -> IO[bytes]:
+    if "://" not in name:
+        place = Path(name)
+        return (place / "meta.pt" if place.is_dir() else place).open("rb")
+    found: IO[bytes] = importlib.import_module("fsspec").open(name, "rb").open()  # what Lightning itself uses
+    return found
+
+
+def _contents(file: IO[bytes]) -> bytes:
+    try:
+        with zipfile.ZipFile(file) as archive:
             for entry in archive.infolist():
                 if entry.filename.endswith("data.pkl") and entry.file_size < _LARGEST:
-                    return _parse(archive.read(entry), project)
-    except (OSError, zipfile.BadZipFile):
-        return ""
-    return ""
+                    return archive.read(entry)
+    except zipfile.BadZipFile:
+        file.seek(0)
+        return file.read(_BEGINNING)
+    return b""
 
 
 def _parse(content: bytes, project: str) -> str:

@@ -9,14 +9,16 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from rankzero.plugin import Run
+from rankzero_lightning.flavored import FlavoredCallback, FlavoredLogger
 from rankzero_lightning.flavors import PYTORCH_LIGHTNING
-from rankzero_lightning.listening import install
 from rankzero_lightning.logger import LoggerCore
 from rankzero_lightning.options import Options
 
 
-class RankZeroLogger(LoggerCore, Logger):  # noqa: D101 - it is the base's
+class RankZeroLogger(FlavoredLogger, Logger):  # noqa: D101 - it is the base's
     __doc__ = LoggerCore.__doc__
+    _flavor = PYTORCH_LIGHTNING
+    _rank_zero_only = rank_zero_only
 
     @property
     @rank_zero_experiment
@@ -24,22 +26,7 @@ class RankZeroLogger(LoggerCore, Logger):  # noqa: D101 - it is the base's
         """The run on rank zero; elsewhere something that accepts every call and does nothing."""
         return self.live()
 
-    def _listen(self) -> None:
-        install(PYTORCH_LIGHTNING)
 
-    def _is_other_rank(self) -> bool:
-        return bool(getattr(rank_zero_only, "rank", 0))
-
-
-class RankZeroCallback(Options, Callback):  # noqa: D101 - it is the base's
+class RankZeroCallback(FlavoredCallback, Callback):  # noqa: D101 - it is the base's
     __doc__ = Options.__doc__
-
-    def __init__(
-        self, log: str | None = "gradients", log_freq: int | None = None, histograms: bool | str = False
-    ) -> None:
-        super().__init__(log, log_freq, histograms)
-        install(PYTORCH_LIGHTNING)
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
-        install(PYTORCH_LIGHTNING)
+    _flavor = PYTORCH_LIGHTNING

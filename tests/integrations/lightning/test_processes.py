@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from tests.integrations.lightning.conftest import Command, Recorded, folders, only
@@ -52,3 +53,13 @@ def test_a_job_of_two_goes_on_from_its_checkpoint(command: Command) -> None:
     recorded = only(command.root)
     assert sorted((start.attempt, start.rank) for start in recorded.starts) == [(1, 0), (1, 1), (2, 0), (2, 1)]
     assert recorded.steps("loss") == list(range(8))
+
+
+def test_a_model_in_shards(command: Command) -> None:
+    """FSDP2 on two ranks with no change: one run; the norm is that of the whole gradients, of which each rank has a part."""
+    lines = command.python("shards.py", below=True, RANKZERO_LOG_EVERY="1")
+    norms = json.loads(next(line for line in lines if line.startswith("[")))
+    recorded = only(command.root)
+    assert {(start.rank, start.world_size) for start in recorded.starts} == {(0, 2), (1, 2)}
+    parts = zip(*(recorded.values("grad/norm#sumsq", rank) for rank in (0, 1)), strict=True)
+    assert [math.sqrt(first + second) for first, second in parts] == pytest.approx(norms, rel=1e-3)

@@ -89,3 +89,30 @@ def test_the_same_logger_goes_on_in_its_attempt(kit: Kit, root: Path, tmp_path: 
     rankzero.finish()
     recorded = Recorded(folders(root)[0])
     assert ([start.attempt for start in recorded.starts], recorded.steps("loss")) == ([1], list(range(6)))
+
+
+@pytest.mark.parametrize("place", ["memory://{name}", "file://{folder}"])
+def test_a_checkpoint_on_another_file_system(kit: Kit, root: Path, tmp_path: Path, place: str) -> None:
+    """What lies behind an address of fsspec's is looked into there: the run is continued all the same."""
+    where = place.format(name=tmp_path.name, folder=tmp_path / "far")
+    first, second = kit.RankZeroLogger(), kit.RankZeroLogger()
+    kit.trainer(tmp_path, logger=first, max_epochs=1, enable_checkpointing=False).fit(model := kit.Model())
+    model.trainer.save_checkpoint(f"{where}/by_hand.ckpt")
+    rankzero.finish()
+    kit.trainer(tmp_path, logger=second, enable_checkpointing=False).fit(kit.Model(), ckpt_path=f"{where}/by_hand.ckpt")
+    assert second.version == first.version
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_checkpoint_of_an_old_format(kit: Kit, root: Path, tmp_path: Path, zipped: bool) -> None:
+    """One of Lightning 2.0 and one in PyTorch's first format name their run too; one that names none begins another."""
+    checkpoint = _trained(kit, tmp_path)
+    content = {**torch.load(checkpoint, weights_only=False), "pytorch-lightning_version": "2.0.0"}
+    torch.save(content, tmp_path / "old.ckpt", _use_new_zipfile_serialization=zipped)
+    del content["rankzero"]
+    torch.save(content, tmp_path / "unknown.ckpt", _use_new_zipfile_serialization=zipped)
+    loggers = kit.RankZeroLogger(), kit.RankZeroLogger()
+    for logger, name in zip(loggers, ("old.ckpt", "unknown.ckpt"), strict=True):
+        kit.trainer(tmp_path, logger=logger).fit(kit.Model(), ckpt_path=str(tmp_path / name))
+        rankzero.finish()
+    assert loggers[0].version == checkpoint.parents[1].name != loggers[1].version
