@@ -21,7 +21,8 @@ EVERY = BLOCK
 """Steps between two samples: one a block, so that what is measured is the mean over all steps."""
 
 PROMISED = ["two programs", "two programs, all", "two programs, histograms"]
-KINDS = [*PROMISED, "carried", "carried, all", "log by callback"]
+FLOOR = "nothing"
+KINDS = [FLOOR, *PROMISED, "carried", "carried, all", "log by callback"]
 
 
 def main() -> None:
@@ -48,6 +49,9 @@ def opened(kind: str) -> tuple[Callable[..., Any], Any, Callable[..., Any] | Non
 
     import rankzero_jax
 
+    if kind == FLOOR:
+        step, begun = training(WIDE, adam())
+        return jax.jit(step), begun, None
     if kind == "log by callback":
         return jax.jit(training(WIDE, adam(), rankzero_jax.log)[0]), training(WIDE, adam())[1], None
     carry = "carried" in kind
