@@ -12,8 +12,7 @@ from rankzero.query.writer import Writer
 from rankzero.records import Meta, Phase
 
 ASIDE = ("system/", "time/compile", "compile/")
-"""What a row may tell that no step was taken for."""
-"""Rows of these metrics are samples of the machine: they are no sign of progress."""
+"""Rows of nothing but these are no sign of progress: samples of the machine, compilations."""
 
 _THINNED = 1.0
 

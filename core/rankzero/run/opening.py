@@ -23,7 +23,7 @@ RANK_WAIT = 60.0
 ALONE_WAIT = 30.0
 """Seconds a process without any launcher waits for its first row: a process group may still be initialised by hand."""
 
-HOLD_WAIT = 600.0
+HOLD_WAIT = 120.0
 """Seconds to wait for the first row where a checkpoint may be loaded before it, that says which run it is."""
 
 
