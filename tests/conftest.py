@@ -24,7 +24,8 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share the machine's one Slurm or MPI on one worker."""
+    """Begin with what takes long; keep the tests that share the machine's one Slurm or MPI on one worker."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
         if item.get_closest_marker("launcher") is not None:
             item.add_marker(pytest.mark.xdist_group("launcher"))

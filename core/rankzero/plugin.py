@@ -279,5 +279,8 @@ def report(what: str, outcome: str, by: str, why: str = "") -> None:
     if line in _capture.lines:
         return
     _capture.lines[line] = None
-    if _capture.described is not None and _capture.described is current_run():
-        _capture.described.capture(*line)
+    run = _capture.described
+    if run is not None and run is (
+        current_run() or run
+    ):  # a run that ends is nobody's current one, and has its last rows written
+        run.capture(*line)

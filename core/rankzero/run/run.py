@@ -283,8 +283,9 @@ class Run:
             self._put(records.Meta(**given))
 
     def capture(self, what: str, outcome: str, by: str, why: str = "", count: int = 0) -> None:
-        """Record one line of the capture report; see `rankzero.plugin.report`."""
-        self._put(records.Capture(what=what, outcome=outcome, by=by, why=why, count=count))
+        """Record one line of the capture report; see `rankzero.plugin.report`. The last rows of a run that ends may bring one."""
+        if not self._deaf:
+            self._recorder.put(records.Capture(what=what, outcome=outcome, by=by, why=why, count=count))
 
     # -- the end ------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from transformers.trainer_callback import TrainerCallback
 
 from rankzero.plugin import guarded
 from rankzero_hf.models import wanted
-from rankzero_hf.recording import EVENTS, STEP_END, Recording
+from rankzero_hf.recording import EVENTS, STEP_END, SUBSTEP_END, Recording
 from rankzero_hf.registration import add_again
 
 
@@ -31,8 +31,13 @@ class RankZeroCallback(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """See `transformers.TrainerCallback`; in the way of every step."""
+        self._recording.trained()
         if control.should_evaluate or control.should_save:
             self._step_ended(args, state, control)
+
+    def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """See `transformers.TrainerCallback`."""
+        self._recording.trained()
 
 
 def _listener(event: str) -> Any:
@@ -46,6 +51,7 @@ def _listener(event: str) -> Any:
 
 
 for _event in EVENTS:
-    setattr(RankZeroCallback, "_step_ended" if _event == STEP_END else _event, _listener(_event))
+    if _event != SUBSTEP_END:
+        setattr(RankZeroCallback, "_step_ended" if _event == STEP_END else _event, _listener(_event))
 
 add_again("transformers.integrations.integration_utils")

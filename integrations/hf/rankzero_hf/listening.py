@@ -7,21 +7,37 @@ from collections.abc import Callable
 from rankzero.plugin import started_by_run
 from rankzero_pytorch.driving import driving
 from rankzero_pytorch.steps import steps
-from rankzero_pytorch.zero_change.hooks import listen, loop
+from rankzero_pytorch.zero_change.hooks import listen, listen_without, loop
 
 
-def begin(steps_done: Callable[[], int]) -> None:
-    """Training begins; `steps_done` says how many optimizer steps lie behind the one under way."""
+def begin(steps_done: Callable[[], int], *, alone: bool) -> bool:
+    """Training begins: the Trainer says itself what its loss is and when it evaluates.
+
+    Args:
+        steps_done: how many optimizer steps lie behind the one under way.
+        alone: there is one rank, which waits for no other in its backward passes.
+
+    Returns:
+        Whether backward passes are not heard, and `trained` is to be called after each.
+    """
     driving.steps_done = steps_done
     listen()
+    counts = listen_without("train", *(("backward", "zero_grad") if alone else ())) and alone
     loop.look_again()
-    loop.seen.losses.backwards = 0
+    loop.seen.losses.backwards = int(counts)
     loop.seen.samples.restart()
+    return counts
+
+
+def trained() -> None:
+    """The Trainer is through with a batch, and the next one's backward pass will come."""
+    loop.seen.losses.backwards += 1
 
 
 def end() -> None:
     """Training is over; below `rankzero run` other loops of the program may follow, and are heard."""
     driving.steps_done = None
+    listen_without()
     loop.look_again()
     loop.seen.phases.training()
     if not started_by_run():

@@ -11,9 +11,10 @@ from rankzero.plugin import Run, claim, release, report
 from rankzero_hf import describing, identity, listening, models
 from rankzero_hf.runs import NAME, runs
 
+SUBSTEP_END = "on_substep_end"
 STEP_END = "on_step_end"
 EVENTS = (
-    "on_train_begin", STEP_END, "on_epoch_end", "on_log", "on_evaluate", "on_predict", "on_save", "on_train_end",
+    "on_train_begin", SUBSTEP_END, STEP_END, "on_epoch_end", "on_log", "on_evaluate", "on_predict", "on_save", "on_train_end",
 )  # fmt: skip
 PRECEDENCE = 30
 CLAIMED = ("loss",)
@@ -38,6 +39,7 @@ class Recording:
         self._run: Run | None = None
         self._told: tuple[int, Any] | None = None
         self._state: Any = None
+        self._counts = False
         self._events: dict[str, Callable[..., None]] = {
             "on_train_begin": self._begin,
             "on_step_end": self._stepped,
@@ -55,6 +57,11 @@ class Recording:
         if heard is not None:
             heard(args, state, control, **more)
 
+    def trained(self) -> None:
+        """The Trainer is through with a batch, the last one of a step or not."""
+        if self._counts:
+            listening.trained()
+
     def _begin(self, args: Any, state: Any, control: Any, *, model: Any = None, **_: Any) -> None:
         again = self._state is not None and bool(args.auto_find_batch_size)
         run = runs.of_training(args, state, self._given, again=again)
@@ -71,7 +78,7 @@ class Recording:
             self._describe(run, args, state, model)
         if self._watch is not None:
             run.watch(model, log=self._watch)
-        listening.begin(partial(getattr, state, "global_step"))
+        self._counts = listening.begin(partial(getattr, state, "global_step"), alone=args.world_size == 1)
 
     def _describe(self, run: Run, args: Any, state: Any, model: Any) -> None:
         run.config.update(describing.arguments(args), source=NAME)
@@ -127,7 +134,7 @@ class Recording:
 
     def _end(self, args: Any, state: Any, control: Any, *, model: Any = None, **more: Any) -> None:
         run = self._run
-        self._state = None
+        self._state, self._counts = None, False
         for quantity in CLAIMED:
             release(quantity, NAME)
         listening.end()

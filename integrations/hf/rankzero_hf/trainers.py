@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from rankzero.plugin import guarded, replace
-from rankzero_hf.recording import EVENTS, STEP_END, Recording
+from rankzero_hf.recording import EVENTS, STEP_END, SUBSTEP_END, Recording
 from rankzero_pytorch.zero_change.hooks import loop
 
 
@@ -39,11 +39,25 @@ class Trainers:
 
         def on_step_end(handler: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
             result = original(handler, args, state, control, **kwargs)
+            recording = self._recordings.get(handler)
+            if recording is not None:
+                recording.trained()
             if result.should_evaluate or result.should_save:
                 hear(handler, "on_step_end", result, {"args": args, "state": state, **kwargs})
             return result
 
         return on_step_end
+
+    def around_substep_end(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For `CallbackHandler.on_substep_end`: a batch of which no step follows yet."""
+
+        def on_substep_end(handler: Any, *args: Any, **kwargs: Any) -> Any:
+            recording = self._recordings.get(handler)
+            if recording is not None:
+                recording.trained()
+            return original(handler, *args, **kwargs)
+
+        return on_substep_end
 
     def _hear(self, handler: Any, event: str, control: Any, more: dict[str, Any]) -> None:
         from rankzero_hf.callback import RankZeroCallback
@@ -62,5 +76,6 @@ trainers = Trainers()
 
 def listen(module: ModuleType) -> None:
     """Listen to the Trainers of `transformers.trainer_callback`."""
+    special = {STEP_END: trainers.around_step_end, SUBSTEP_END: trainers.around_substep_end}
     for event in EVENTS:
-        replace(module.CallbackHandler, event, trainers.around_step_end if event == STEP_END else trainers.around_event)
+        replace(module.CallbackHandler, event, special.get(event, trainers.around_event))

@@ -14,6 +14,7 @@ import pytest
 
 import rankzero
 from rankzero import plugin
+from rankzero.testing import Recorded
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +95,21 @@ def test_the_writer_asks_for_rows(tmp_path: Path) -> None:
     assert sorted(found) == [("fed", 7, 7.0), ("fed", 8, 8.0), ("local", 9, 0.5), ("mine", 0, 1.0), ("mine", 1, 2.0)]
     times = [entry[2] for entry in entries if isinstance(entry, list) and keys.get(entry[0]) == ["fed"]]
     assert times[1] - times[0] == pytest.approx(1e6, abs=2)
+
+
+def test_the_last_rows_may_bring_a_line_of_the_report() -> None:
+    """What a source finds out when it is asked for the last time stands in the capture report."""
+    run = plugin.open_run("some", settings={"console": False, "code": False})
+    rows = [(time.monotonic(), 1, None, {"late": 1.0})]
+
+    def source() -> Iterator[tuple[float, int, str | None, dict[str, Any]]]:
+        while rows and run.state != "running":
+            plugin.report("late", "recorded", "some")
+            yield rows.pop()
+
+    plugin.feed(run, source)
+    folder = run.dir
+    run.finish()
+    recorded = Recorded(folder)
+    assert recorded.values("late") == [1.0]
+    assert "late" in recorded.captured("recorded")

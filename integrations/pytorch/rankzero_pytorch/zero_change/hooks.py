@@ -49,18 +49,35 @@ def rest(*, resting: bool) -> None:
     if resting == driving.sees_all:
         return
     driving.sees_all = resting
-    for (owner, name), (ours, around) in _at_each_step.items():
-        found = owner.__dict__[name]
-        if resting and found is ours:
-            setattr(owner, name, ours.__wrapped__)
-        elif not resting and found is ours.__wrapped__:
-            setattr(owner, name, ours)
-        elif not resting:
-            replace(owner, name, around)
+    _leave_out({name for _, name in _at_each_step} if resting else set())
     if resting:
         loop.rest()
     else:
         loop.go_on()
+
+
+def listen_without(*names: str) -> bool:
+    """A framework drives the loop whose integration sees by itself what is heard at these functions, none of them again.
+
+    Returns:
+        Whether none of them is heard now: what somebody else has wrapped stays.
+    """
+    return _leave_out(set(names))
+
+
+def _leave_out(names: set[str]) -> bool:
+    left = True
+    for (owner, name), (ours, around) in _at_each_step.items():
+        found = owner.__dict__[name]
+        if name in names and found is ours:
+            setattr(owner, name, ours.__wrapped__)
+        elif name in names:
+            left = left and found is ours.__wrapped__
+        elif found is ours.__wrapped__:
+            setattr(owner, name, ours)
+        else:
+            replace(owner, name, around)
+    return left
 
 
 def listen() -> None:
@@ -74,7 +91,8 @@ def listen() -> None:
     replace(GradScaler, "step", seen.scaling.around_step)
     _listen_at_each_step(loader_iterator(), "__next__", seen.samples.around_next)
     replace(DataLoader, "__iter__", seen.samples.around_iter)
-    replace(nn.Module, "train", seen.phases.around_train)
+    _listen_at_each_step(nn.Module, "train", seen.phases.around_train)
+    replace(nn.Module, "eval", seen.phases.around_eval)
     replace(torch, "save", seen.phases.around_save)
     for owner, name in waits():
         replace(owner, name, around_wait(seen.clock))

@@ -96,10 +96,21 @@ class Phases:
             if tracing() or (mode and not self.interrupted):  # called for each part of a model, by some at every step
                 return original(module, mode)
             if id(module) in self.models:
-                changed(mode)
+                changed(training=mode)
             return original(module, mode)
 
         return train
+
+    def around_eval(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For `nn.Module.eval`, where `train` is not listened to."""
+        changed = guarded("noticing an evaluation")(self._mode)
+
+        def eval(module: Any) -> Any:  # noqa: A001 - what it replaces
+            if not tracing() and id(module) in self.models:
+                changed(training=False)
+            return original(module)
+
+        return eval
 
     def around_save(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For functions that write a checkpoint."""
@@ -116,7 +127,7 @@ class Phases:
 
         return save
 
-    def _mode(self, training: bool) -> None:
+    def _mode(self, *, training: bool) -> None:
         if training:
             self.training()
         else:

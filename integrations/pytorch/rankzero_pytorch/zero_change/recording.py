@@ -72,19 +72,17 @@ class Recording:
         seen, numbering = self._seen, self._numbering
         of_rank: OfRank | None = None
         of_job: OfJob | None = None
-        number: int | None = None
+        settled = not numbering.undecided or numbering.settled(count)
+        number = numbering.step(count)
         begins = count != self._count
         if begins:
-            self._count = count
-            number = seen.phases.step = numbering.step(count)
+            self._count, seen.phases.step = count, number
             of_rank = self._of_rank()
         if self._zero:
             of_job = self._of_job(optimizer, count, begins=begins)
         elif seen.losses.values:
             seen.losses.drop()
-        if numbering.undecided and not numbering.settled(count):
-            number = None
-        self._rows.put.append((monotonic(), count, number, of_rank, of_job))
+        self._rows.put.append((monotonic(), count, number if settled else None, of_rank, of_job))
         for sampling in self._samplings:
             sampling.after_step(optimizer, closure, count)
 
