@@ -28,8 +28,8 @@ from rankzero.errors import MissingDependencyError, guard, guarded, warn_once
 from rankzero.run.config.hyperparameters import plain
 from rankzero.run.facts.secrets import scrub
 from rankzero.run.imports import after_import
+from rankzero.run.init import changes, holding, init
 from rankzero.run.init import current as current_run
-from rankzero.run.init import holding, init
 from rankzero.run.patching import replace, restore
 from rankzero.run.recorder import Source
 from rankzero.run.rows import ASIDE
@@ -44,6 +44,7 @@ __all__ = [
     "MissingDependencyError",
     "Run",
     "after_import",
+    "changes",
     "claim",
     "current_run",
     "feed",
@@ -256,6 +257,7 @@ def claim(quantity: str, by: str, precedence: int) -> bool:
         return False
     if owner is None or owner[1] != by:
         _capture.owners[quantity] = (precedence, by)
+        changes.count += 1
     return True
 
 
@@ -264,6 +266,7 @@ def release(quantity: str, by: str) -> None:
     owner = _capture.owners.get(quantity)
     if owner is not None and owner[1] == by:
         del _capture.owners[quantity]
+        changes.count += 1
 
 
 def report(what: str, outcome: str, by: str, why: str = "") -> None:

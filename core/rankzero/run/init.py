@@ -63,6 +63,17 @@ class _Current:
 _current = _Current()
 
 
+class Changes:
+    """How often it has changed whose run it is or who records what: as long as this is the same, nothing need be asked again."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+changes = Changes()
+"""Of this process."""
+
+
 def current() -> Run | None:
     """The run that `rankzero.log` and its like use: the last one made and not finished, if any."""
     run = _current.run
@@ -138,6 +149,7 @@ def init(
         previous.finish()
     if run is None or run.state != "running" or chosen.reinit != "return_previous":
         run = _current.run = DisabledRun(chosen) if chosen.mode == "disabled" else _open(chosen)
+        changes.count += 1
     run.config.update(config)
     return run
 

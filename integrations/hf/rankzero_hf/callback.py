@@ -8,6 +8,7 @@ from typing import Any
 from transformers.trainer_callback import TrainerCallback
 
 from rankzero.plugin import guarded
+from rankzero_hf.listening import trained
 from rankzero_hf.models import wanted
 from rankzero_hf.recording import EVENTS, STEP_END, SUBSTEP_END, Recording
 from rankzero_hf.registration import add_again
@@ -31,13 +32,15 @@ class RankZeroCallback(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """See `transformers.TrainerCallback`; in the way of every step."""
-        self._recording.trained()
+        if self._recording.counts:
+            trained()
         if control.should_evaluate or control.should_save:
             self._step_ended(args, state, control)
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """See `transformers.TrainerCallback`."""
-        self._recording.trained()
+        if self._recording.counts:
+            trained()
 
 
 def _listener(event: str) -> Any:

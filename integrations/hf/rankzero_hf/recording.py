@@ -28,6 +28,9 @@ class Recording:
         given: for `rankzero.init`.
         watch: what to watch of the model, as for `Run.watch`; None for nothing.
         log_model: what to keep of the model: "off", "end", "checkpoint"; None for what the setting says.
+
+    Attributes:
+        counts: `listening.trained` is to be called after each batch.
     """
 
     def __init__(
@@ -39,7 +42,7 @@ class Recording:
         self._run: Run | None = None
         self._told: tuple[int, Any] | None = None
         self._state: Any = None
-        self._counts = False
+        self.counts = False
         self._events: dict[str, Callable[..., None]] = {
             "on_train_begin": self._begin,
             "on_step_end": self._stepped,
@@ -57,11 +60,6 @@ class Recording:
         if heard is not None:
             heard(args, state, control, **more)
 
-    def trained(self) -> None:
-        """The Trainer is through with a batch, the last one of a step or not."""
-        if self._counts:
-            listening.trained()
-
     def _begin(self, args: Any, state: Any, control: Any, *, model: Any = None, **_: Any) -> None:
         again = self._state is not None and bool(args.auto_find_batch_size)
         run = runs.of_training(args, state, self._given, again=again)
@@ -78,7 +76,7 @@ class Recording:
             self._describe(run, args, state, model)
         if self._watch is not None:
             run.watch(model, log=self._watch)
-        self._counts = listening.begin(partial(getattr, state, "global_step"), alone=args.world_size == 1)
+        self.counts = listening.begin(partial(getattr, state, "global_step"), alone=args.world_size == 1)
 
     def _describe(self, run: Run, args: Any, state: Any, model: Any) -> None:
         run.config.update(describing.arguments(args), source=NAME)
@@ -134,7 +132,7 @@ class Recording:
 
     def _end(self, args: Any, state: Any, control: Any, *, model: Any = None, **more: Any) -> None:
         run = self._run
-        self._state, self._counts = None, False
+        self._state, self.counts = None, False
         for quantity in CLAIMED:
             release(quantity, NAME)
         listening.end()

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from rankzero.plugin import guarded, replace
+from rankzero_hf.listening import trained
 from rankzero_hf.recording import EVENTS, STEP_END, SUBSTEP_END, Recording
 from rankzero_pytorch.zero_change.hooks import loop
 
@@ -18,6 +19,7 @@ class Trainers:
 
     def __init__(self) -> None:
         self._recordings: weakref.WeakKeyDictionary[Any, Recording] = weakref.WeakKeyDictionary()
+        self._counting: set[int] = set()  # ids of handlers whose Trainer trains, and whose batches are counted
 
     def around_event(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For the methods of `CallbackHandler` that are named like events."""
@@ -39,9 +41,8 @@ class Trainers:
 
         def on_step_end(handler: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
             result = original(handler, args, state, control, **kwargs)
-            recording = self._recordings.get(handler)
-            if recording is not None:
-                recording.trained()
+            if id(handler) in self._counting:
+                trained()
             if result.should_evaluate or result.should_save:
                 hear(handler, "on_step_end", result, {"args": args, "state": state, **kwargs})
             return result
@@ -52,9 +53,8 @@ class Trainers:
         """For `CallbackHandler.on_substep_end`: a batch of which no step follows yet."""
 
         def on_substep_end(handler: Any, *args: Any, **kwargs: Any) -> Any:
-            recording = self._recordings.get(handler)
-            if recording is not None:
-                recording.trained()
+            if id(handler) in self._counting:
+                trained()
             return original(handler, *args, **kwargs)
 
         return on_substep_end
@@ -68,6 +68,7 @@ class Trainers:
         if recording is None:
             recording = self._recordings[handler] = Recording()
         recording.hear(event, **{"model": handler.model, **more, "control": control})
+        self._counting = self._counting | {id(handler)} if recording.counts else self._counting - {id(handler)}
 
 
 trainers = Trainers()

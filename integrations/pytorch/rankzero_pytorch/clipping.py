@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.utils import clip_grad
 
-from rankzero.plugin import guarded, replace
+from rankzero.plugin import replace
 from rankzero_pytorch.internals import compiler_of_frames, shard_type, tracing
 from rankzero_pytorch.steps import steps
 
@@ -45,24 +45,17 @@ class Clipping:
         return get_total_norm
 
     def _around_clip(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        note = guarded("looking at a clipped gradient")(self._note)
-
         def clip_grads_with_norm(
             parameters: Any, max_norm: float, total_norm: Tensor, *args: Any, **kwargs: Any
         ) -> Any:
-            if not tracing() and compiler_of_frames() is None:
-                note(parameters, total_norm)
+            if not tracing() and compiler_of_frames() is None and self._norm_type == 2:  # noqa: PLR2004 - the L2 norm
+                if self._step != steps.count:
+                    self._step, self._seen = steps.count, {}
+                if type(parameters) is list and parameters:
+                    self._seen.setdefault(id(parameters[0]), total_norm)
             return original(parameters, max_norm, total_norm, *args, **kwargs)
 
         return clip_grads_with_norm
-
-    def _note(self, parameters: Any, total_norm: Tensor) -> None:
-        if not isinstance(parameters, list) or not parameters or self._norm_type != 2:  # noqa: PLR2004 - the L2 norm
-            return
-        if self._step != steps.count:
-            self._step = steps.count
-            self._seen = {}
-        self._seen.setdefault(id(parameters[0]), total_norm)
 
 
 def _local(total: Tensor) -> tuple[Tensor, int]:

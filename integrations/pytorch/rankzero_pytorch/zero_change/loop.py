@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch.optim import Optimizer
 
-from rankzero.plugin import Run, training_run
+from rankzero.plugin import Run, changes, training_run
 from rankzero_pytorch.steps import Closure, steps
 from rankzero_pytorch.zero_change.backward import Backward
 from rankzero_pytorch.zero_change.clock import Clock
@@ -32,7 +32,7 @@ class Loop:
         self.writers = Writers()
         self.seen = Seen(clock, gaps, losses, phases, Samples(clock), Scaling(losses))
         self._rests = False
-        self._broken = False
+        self._seen_changes = -1
         self._run: Run | None = None
         self._recording: Recording | None = None
 
@@ -40,14 +40,10 @@ class Loop:
         """Make sure of the run; see `rankzero_pytorch.steps.Listener`."""
         if self.seen.phases.interrupted:
             self.seen.phases.training()
-        if self._broken:
-            return None
-        self._broken = True  # until it turns out otherwise: what failed once is not tried again at every step
-        run = training_run(NAME)
-        self._broken = False
-        if run is not self._run:
-            self._change_run(run)
-        return None if self._recording is None else self._recording.before_step(optimizer, closure, count)
+        recording = self._recording
+        if self._seen_changes != changes.count or (recording is not None and recording.run.state != "running"):
+            recording = self._find_run()
+        return None if recording is None else recording.before_step(optimizer, closure, count)
 
     def after_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> None:
         """Record the step."""
@@ -73,6 +69,15 @@ class Loop:
         self.seen.losses.wanted = True
         if self._recording is not None:
             self._recording.look_at = 0
+
+    def _find_run(self) -> Recording | None:
+        """Whose steps these are; if that fails once, it is not tried again at every step."""
+        self._seen_changes = changes.count
+        run = training_run(NAME)
+        self._seen_changes = changes.count
+        if run is not self._run:
+            self._change_run(run)
+        return self._recording
 
     def _change_run(self, run: Run | None) -> None:
         self._run = run

@@ -32,11 +32,12 @@ class Recording:
     """One run's part of a loop: its optimizers and models, and what each step shows of the job and of this rank.
 
     Attributes:
+        run: whose.
         look_at: the process's how manyth step to ask at who records what.
     """
 
     def __init__(self, run: Run, seen: Seen) -> None:
-        self._run = run
+        self.run = run
         self._seen = seen
         self._numbering = Numbering(run, first=1)
         self._rows = Rows(run, self._numbering)
@@ -146,10 +147,10 @@ class Recording:
     def _describe(self, key: str, facts: dict[str, Any]) -> None:
         if self._zero and claim(key.partition("@")[0], NAME, PRECEDENCE):
             report(key, "recorded", NAME)
-            self._run.config.update({key: facts}, source=NAME)
+            self.run.config.update({key: facts}, source=NAME)
 
     def _sample(self, model: nn.Module | Optimizer, suffix: str) -> None:
-        settings = self._run.settings
+        settings = self.run.settings
         if settings.gradients == "off":
             report("grad/norm", "off", NAME, "RANKZERO_GRADIENTS=off")
             return
@@ -161,7 +162,7 @@ class Recording:
             histograms="sampled" if settings.gradients == "hist" else "none",
         )
         every = settings.log_every or None
-        sampling = Sampling(self._run, model, wanted, every=every, suffix=suffix, numbering=self._numbering)
+        sampling = Sampling(self.run, model, wanted, every=every, suffix=suffix, numbering=self._numbering)
         self._samplings.append(sampling)
 
     def _listening(self, closure: Closure) -> Closure:
