@@ -54,7 +54,7 @@ def logger(kind: str, folder: Path) -> Any:
 def measure(kind: str, every: int, folder: Path) -> None:
     """Fit a small model in this process; the meter in its step answers."""
     import torch
-    from benchmarks.switched import STEPS, Meter, hooks  # before a framework
+    from benchmarks.switched import STEPS, Meter, hooks
     from lightning.pytorch import LightningModule, Trainer
 
     class Model(LightningModule):  # type: ignore[misc, unused-ignore]
@@ -97,7 +97,7 @@ def measure(kind: str, every: int, folder: Path) -> None:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         if sys.argv[1] == "rankzero run":
-            from benchmarks.overhead import below_rankzero_run
+            from benchmarks.switched import below_rankzero_run
 
             below_rankzero_run("bench_lightning", *sys.argv[1:])
         warnings.simplefilter("ignore")

@@ -7,9 +7,11 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter, process_time, sleep, thread_time
 from typing import Any
 
+import psutil
 from benchmarks import harness
 
 import rankzero.plugin
@@ -92,9 +94,7 @@ class Meter:
 
     def __init__(self, switch: Switch) -> None:
         import torch
-        from benchmarks.overhead import cpu_of_children
 
-        self._cpu_of_children = cpu_of_children
         torch.set_num_threads(1)
         self._matrix = torch.randn(256, 256)
         self._switch = switch
@@ -122,13 +122,13 @@ class Meter:
     def _begin(self) -> None:
         self._walls = []
         self._left = self._thread = self._thread_left = self._worked = 0.0
-        self._cpu = process_time() + self._cpu_of_children()
+        self._cpu = process_time() + cpu_of_children()
 
     def _end_block(self, done: int) -> None:
         """Note the figures of a block, in microseconds a step, and throw the switch."""
         if done:
             sleep(SETTLE)
-            cpu = process_time() + self._cpu_of_children() - self._cpu - self._worked
+            cpu = process_time() + cpu_of_children() - self._cpu - self._worked
             self._blocks.append({
                 "thread": self._thread / len(self._walls) * 1e6, "wall": statistics.median(self._walls) * 1e6,
                 "cpu": cpu / BLOCK * 1e6,
@@ -148,6 +148,24 @@ class Meter:
             figures |= {name: statistics.fmean(added), f"{name} error": statistics.stdev(added) / len(added) ** 0.5}
             figures[f"{name} alone"] = statistics.median(off)
         harness.answer(**figures)
+
+
+def cpu_of_children() -> float:
+    """Seconds of CPU of all processes below this one."""
+    total = 0.0
+    for process in psutil.Process().children(recursive=True):
+        times = process.cpu_times()
+        total += times.user + times.system
+    return total
+
+
+def below_rankzero_run(module: str, *args: object) -> None:
+    """Become `rankzero run` of the same benchmark, unless this is it already."""
+    if os.environ.get("RANKZERO_LAUNCH"):
+        return
+    command = [str(Path(sys.executable).with_name("rankzero")), "run", "--quiet", sys.executable, "-m"]
+    command += [f"benchmarks.{module}", *map(str, args)]
+    os.execv(command[0], command)
 
 
 def _kept(values: list[float]) -> list[float]:
