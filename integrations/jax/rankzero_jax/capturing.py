@@ -192,8 +192,7 @@ def _deliver(tap: Tap) -> None:
     run = active()
     if run is not None:
         row: dict[str, Any] = dict(zip(tap.names, np.asarray(tap.numbers).tolist(), strict=True))
-        made = {name: histogram(np.asarray(counted)) for name, counted in tap.values.items()}
-        row.update({name: found for name, found in made.items() if found is not None})
+        row.update({name: histogram(np.asarray(counted)) for name, counted in tap.values.items()})
         behind = suffix_in(run, tap.about[0])
         row = {f"{name}{behind}": value for name, value in row.items()}
         run.log(row, step=calls.step if tap.step is None else int(tap.step) - 1)

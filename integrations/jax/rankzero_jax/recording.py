@@ -69,7 +69,5 @@ class Decoding:
             numbers = vector.reshape(-1, len(self.names))[self._index]
             row.update(zip(self.names, numbers.tolist(), strict=True))
         for name, counts in counted.items():
-            made = histogram(counts.reshape(-1, counts.shape[-1])[self._index])
-            if made is not None:
-                row[name] = made
+            row[name] = histogram(counts.reshape(-1, counts.shape[-1])[self._index])
         return {f"{name}{self._behind}": value for name, value in row.items()} if self._behind else row

@@ -110,14 +110,7 @@ def count(leaf: Any) -> Array:
     return jnp.concatenate([jnp.stack([low, high, bad, jnp.float32(leaf.size > SAMPLE)]), counts])
 
 
-def histogram(counted: Any) -> Histogram | None:
-    """The histogram that `count` made, on the host; None if not a single number was finite."""
+def histogram(counted: Any) -> Histogram:
+    """The histogram that `count` made, on the host."""
     low, high, bad, sampled, *counts = (float(number) for number in counted)
-    if not low <= high:
-        return None
-    if low == high:
-        low, high = low - max(0.5, abs(low) * 1e-6), high + max(0.5, abs(high) * 1e-6)
-        counts = [sum(counts)]
-    width = (high - low) / len(counts)
-    edges = [low + width * index for index in range(len(counts))] + [high]
-    return Histogram(edges=edges, counts=counts, sampled=bool(sampled), nonfinite=int(bad))
+    return Histogram.between(low, high, counts, sampled=bool(sampled), nonfinite=int(bad))

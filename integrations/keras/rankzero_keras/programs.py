@@ -62,6 +62,7 @@ class Programs:
         self._model = model
         self.wanted = wanted
         self._compiled = keras.backend.backend() != "torch"
+        self._free = getattr(model, "run_eagerly", False) is True  # of compilations
         self._own: Any = None
         self._second: Any = None
         self._names: tuple[list[str], list[str]] = ([], [])
@@ -136,7 +137,7 @@ class Programs:
 
     def _is_due(self, step: int) -> bool:
         now = perf_counter()
-        if self._compiled and not (self.wanted.asked or self._started):
+        if self._compiled and not (self._free or self.wanted.asked or self._started):
             trained = self._before + now - self._began
             if not self._first or COMPILING * trained < max(self._first, LEAST):
                 return False

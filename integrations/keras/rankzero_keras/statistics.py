@@ -73,9 +73,8 @@ def unpacked(names: list[str], histograms: list[str], row: Any) -> dict[str, Any
     found: dict[str, Any] = dict(zip(names, numbers, strict=False))
     for index, name in enumerate(histograms):
         begin = len(names) + index * (BINS + _HEAD)
-        made = _histogram(numbers[begin : begin + BINS + _HEAD])
-        if made is not None:
-            found[name] = made
+        low, high, bad, sampled, *counts = numbers[begin : begin + BINS + _HEAD]
+        found[name] = Histogram.between(low, high, counts, sampled=bool(sampled), nonfinite=int(bad))
     return found
 
 
@@ -134,16 +133,3 @@ def _count(value: Any) -> Any:
     sampled = ops.convert_to_tensor(float(size > SAMPLE), "float32")
     bad = float(flat.shape[0]) - ops.sum(kept)
     return ops.concatenate([ops.stack([low, high, bad, sampled]), ops.cast(counts, "float32")])
-
-
-def _histogram(numbers: list[float]) -> Histogram | None:
-    """The histogram that `_count` made; None if not a single number was finite."""
-    low, high, bad, sampled, *counts = numbers
-    if not low <= high:
-        return None
-    if low == high:
-        low, high = low - max(0.5, abs(low) * 1e-6), high + max(0.5, abs(high) * 1e-6)
-        counts = [sum(counts)]
-    width = (high - low) / len(counts)
-    edges = [low + width * index for index in range(len(counts))] + [high]
-    return Histogram(edges=edges, counts=counts, sampled=bool(sampled), nonfinite=int(bad))

@@ -105,13 +105,7 @@ def count_all(tensor: Tensor) -> Tensor:
 def decode(row: Sequence[float], *, sampled: bool) -> Histogram:
     """The histogram that a row of `count` or `count_all` describes."""
     low, high, bad, *counts = row
-    if not low <= high:  # nothing finite
-        low, high = 0.0, 0.0
-    edges = [low + (high - low) * i / BINS for i in range(BINS)] + [high]
-    if not all(map(float.__lt__, edges, edges[1:])):  # all values alike, as far as numbers go
-        around = max(0.5, abs(low) * 1e-6)
-        edges, counts = [low - around, high + around], [sum(counts)]
-    return Histogram(edges, counts, sampled=sampled, nonfinite=int(bad))
+    return Histogram.between(low, high, counts, sampled=sampled, nonfinite=int(bad))
 
 
 def rows(numbers: Sequence[float]) -> list[Sequence[float]]:

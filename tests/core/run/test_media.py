@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -223,6 +224,15 @@ def test_types_of_values() -> None:
     for wrong in (["a"], np.array(["a"]), object(), None, [1j], np.array([1j])):
         with pytest.raises(UsageError, match="a histogram needs numbers"):
             Histogram(wrong).encode()
+
+
+def test_counted_between_two_numbers() -> None:
+    """What a device has counted lies in equal bins; values that are all alike in one, and no finite one in none."""
+    assert Histogram.between(-1.0, 1.0, [1.0, 2.0, 3.0, 4.0]).encode() == ([-1, -0.5, 0, 0.5, 1], [1, 2, 3, 4], 0)
+    assert Histogram.between(2.0, 2.0, [3.0, 0.0]).encode() == ([1.5, 2.5], [3.0], 0)
+    for low, high in ((math.inf, -math.inf), (math.nan, math.nan)):
+        empty = Histogram.between(low, high, [0.0, 0.0], nonfinite=3, sampled=True)
+        assert (sum(empty.encode().counts), empty.encode().nonfinite, empty.sampled) == (0, 3, True)
 
 
 def test_counted_elsewhere() -> None:

@@ -123,10 +123,11 @@ def test_several_steps_in_one_execution(root: Root) -> None:
     assert sorted(set(recorded.steps("loss"))) == [2, 4, 6, 8]
 
 
-def test_without_being_asked(root: Root) -> None:
-    """On torch the norm is sampled; elsewhere nothing is compiled for it before that costs little."""
-    model().fit(*data(), batch_size=16, callbacks=[RankZeroCallback()], verbose=0)
-    assert bool(root.only().values("grad/norm")) == (BACKEND == "torch")
+@pytest.mark.parametrize("eager", [False, True])
+def test_without_being_asked(root: Root, eager: bool) -> None:
+    """Where a step runs as Python the norm is sampled; elsewhere nothing is compiled for it before that costs little."""
+    model(run_eagerly=eager).fit(*data(), batch_size=16, callbacks=[RankZeroCallback()], verbose=0)
+    assert bool(root.only().values("grad/norm")) == (eager or BACKEND == "torch")
 
 
 def test_without_being_asked_in_a_long_training(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from tests.integrations.keras.conftest import BACKEND, Root
 from tests.integrations.keras.tiny import data, model
 
 import rankzero
-from rankzero.records import Media
+from rankzero.records import Capture, Media
 from rankzero_keras import RankZeroCallback, RankZeroEvalCallback
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -38,15 +38,34 @@ def test_a_loop_of_ones_own_by_hand(root: Root) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BACKEND == "jax", reason="on JAX the optimizer's step is always compiled, and not to be seen")
-def test_a_loop_of_ones_own_with_no_change(root: Root) -> None:
-    """Steps of `optimizer.apply`: learning rate, the gradient's norm and the time of each; a fit among them by itself."""
+def test_loops_of_ones_own_with_no_change(root: Root) -> None:
+    """Steps of `optimizer.apply`: learning rate, gradient norm and time of each; of compiled ones the report says why not."""
     told = root.script("applies.py", RANKZERO_LOG_EVERY="1")
-    recorded, fitted = root.runs()
-    assert recorded.values("grad/norm") == pytest.approx(told["norms"], rel=1e-4)
-    assert recorded.values("optim/lr") == pytest.approx([0.01] * 4)
-    assert recorded.steps("time/step") == [2, 3, 4]
+    *looped, fitted = root.runs()
     assert sorted(set(fitted.steps("loss"))) == [1, 2]
+    assert len(looped) == int(BACKEND != "jax")
+    for recorded in looped:
+        assert recorded.values("grad/norm") == pytest.approx(told["norms"], rel=1e-4)
+        assert recorded.values("optim/lr") == pytest.approx([0.01] * 4)
+        assert recorded.steps("time/step") == [2, 3, 4]
+    whys = [record.why for record in fitted.records if isinstance(record, Capture) and record.what == "custom loop"]
+    assert len(whys) == int(BACKEND != "torch")
+    assert all("compiled" in why and "RankZeroCallback" in why for why in whys)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="elsewhere gradients are seen inside of compiled steps")
+def test_why_there_are_no_gradients_of_a_step_that_torch_compiles(root: Root) -> None:
+    """The capture report names the reason, and all else is recorded."""
+    import torch
+
+    made = model(jit_compile=True)
+    with torch.compiler.set_stance("force_eager"):
+        made.fit(*data(), batch_size=16, callbacks=[RankZeroCallback(log="all")], verbose=0)
+    recorded = root.only()
+    (why,) = {record.why for record in recorded.records if isinstance(record, Capture) and record.what == "grad/norm"}
+    assert "torch.compile" in why
+    assert recorded.steps("loss")
+    assert "grad/norm" not in recorded.series
 
 
 def test_a_watched_model(root: Root) -> None:

@@ -59,6 +59,24 @@ class Histogram:
         self.num_bins = num_bins
         self.sampled = sampled
 
+    @classmethod
+    def between(
+        cls, low: float, high: float, counts: Sequence[float], *, sampled: bool = False, nonfinite: int = 0
+    ) -> Histogram:
+        """What a device has counted into equal bins; values that are all alike, as far as numbers go, are in one bin.
+
+        Args:
+            low: the lowest of the finite values; above `high`, or NaN, where there is none.
+            high: the highest of them.
+            counts: how many lie in each bin.
+            sampled: see `Histogram`.
+            nonfinite: see `Histogram`.
+        """
+        low, high = (low, high) if low <= high else (0.0, 0.0)
+        edges = equal_edges(low, high, len(counts) if low < high else 1)
+        found = counts if len(edges) == len(counts) + 1 else [sum(counts)]
+        return cls(edges=edges, counts=found, sampled=sampled, nonfinite=nonfinite)
+
     def ready(self) -> bool:
         """Whether `encode` returns without waiting for a device."""
         return all(part.ready() for part in (self._values, self._counts, self._edges) if isinstance(part, Deferred))

@@ -1,4 +1,4 @@
-"""A loop of its own on whatever backend, and then a fit."""
+"""Loops of its own, as Keras's guides write them for each backend, and then a fit."""
 
 import json
 
@@ -12,24 +12,56 @@ model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1)])
 optimizer = keras.optimizers.SGD(0.01)
 variables = model.trainable_variables
 norms = []
-for _ in range(4):
-    if keras.backend.backend() == "torch":
+
+
+def on_torch():
+    import torch
+
+    for _ in range(4):
         model.zero_grad()
         keras.ops.mean((model(x) - keras.ops.convert_to_tensor(y)) ** 2).backward()
         gradients = [variable.value.grad for variable in variables]
         norms.append(float(sum((gradient**2).sum() for gradient in gradients)) ** 0.5)
-        import torch
-
         with torch.no_grad():
             optimizer.apply(gradients, variables)
-    else:
-        import tensorflow as tf
 
+
+def on_tensorflow():
+    import tensorflow as tf
+
+    def step():
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean((model(x) - y) ** 2)
         gradients = tape.gradient(loss, variables)
-        norms.append(float(tf.linalg.global_norm(gradients)))
         optimizer.apply(gradients, variables)
+        return tf.linalg.global_norm(gradients)
+
+    norms.extend(float(step()) for _ in range(4))
+    compiled = tf.function(step)
+    for _ in range(2):
+        compiled()
+
+
+def on_jax():
+    import jax
+
+    def loss_of(values, others):
+        out, others = model.stateless_call(values, others, x)
+        return keras.ops.mean((out - y) ** 2), others
+
+    @jax.jit
+    def step(values, others, slots):
+        (_, others), gradients = jax.value_and_grad(loss_of, has_aux=True)(values, others)
+        values, slots = optimizer.stateless_apply(slots, gradients, values)
+        return values, others, slots
+
+    optimizer.build(variables)
+    state = [[one.value for one in part] for part in (variables, model.non_trainable_variables, optimizer.variables)]
+    for _ in range(4):
+        state = step(*state)
+
+
+{"torch": on_torch, "tensorflow": on_tensorflow, "jax": on_jax}[keras.backend.backend()]()
 other = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1)])
 other.compile("sgd", "mse")
 other.fit(x, y, batch_size=16, verbose=0)
