@@ -158,7 +158,7 @@ class Listening:
 
             integration.activate()
         else:
-            from rankzero_keras.listening import install
+            from rankzero_keras.listening.models import install
 
             install()
         self._changed = [

@@ -65,6 +65,6 @@ def listen() -> None:
     """Listen to models: they tell this package themselves what they do, so that a callback costs no synchronisation."""
     if read_settings().mode == "disabled":
         return
-    from rankzero_keras.listening import install
+    from rankzero_keras.listening.models import install
 
     install()

@@ -13,7 +13,7 @@ import keras
 
 from rankzero import File, Run
 from rankzero.plugin import current_run, guarded, log_aside, warn_once
-from rankzero_keras.listening import models
+from rankzero_keras.listening.models import models
 
 
 class RankZeroEvalCallback(keras.callbacks.Callback):

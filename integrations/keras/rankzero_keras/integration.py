@@ -19,7 +19,7 @@ class Keras(Integration):
 
     def activate(self) -> None:
         """Listen to models."""
-        from rankzero_keras.listening import install
+        from rankzero_keras.listening.models import install
 
         install()
 
@@ -29,7 +29,7 @@ class Keras(Integration):
         recording = None if models is None else models.of(obj)
         if recording is None:
             return False
-        from rankzero_keras.wanted import wanted
+        from rankzero_keras.measuring.wanted import wanted
 
         log, every = options.get("log", "gradients"), options.get("log_freq")
         watched = wanted(log, every, histograms=bool(options.get("histograms")))
@@ -50,7 +50,7 @@ def _models() -> Any:
     """The models of this process, listened to from now on; None where Keras is not in use."""
     if "keras" not in sys.modules:
         return None
-    from rankzero_keras.listening import install, models
+    from rankzero_keras.listening.models import install, models
 
     install()
     return models

@@ -27,10 +27,10 @@ from rankzero_keras.callback import RankZeroCallback
 from rankzero_keras.clock import Clock
 from rankzero_keras.identity import Origin
 from rankzero_keras.integration import NAME
-from rankzero_keras.rates import batchwise
+from rankzero_keras.measuring.rates import batchwise
+from rankzero_keras.measuring.wanted import Wanted, wanted
 from rankzero_keras.rows import rows_of
 from rankzero_keras.training import PRECEDENCE, Training
-from rankzero_keras.wanted import Wanted, wanted
 
 OWN = ("loop", "loss", "optim/lr", "grad/norm", "time/step", "throughput/samples", "time/eval", "time/checkpoint")
 """Claimed for as long as a model works: "loop" for what integrations of its backend would see of it."""

@@ -9,10 +9,10 @@ from rankzero.plugin import Run, claim, report, warn_once
 from rankzero_keras.arriving import kept, row_of
 from rankzero_keras.clock import Clock
 from rankzero_keras.integration import NAME
-from rankzero_keras.programs import Programs, programs_of
-from rankzero_keras.rates import Rates, iterations
+from rankzero_keras.measuring.programs import Programs, programs_of
+from rankzero_keras.measuring.rates import Rates, iterations
+from rankzero_keras.measuring.wanted import Wanted
 from rankzero_keras.rows import Row, rows_of
-from rankzero_keras.wanted import Wanted
 
 PRECEDENCE = 20
 

@@ -132,8 +132,8 @@ def test_without_being_asked(root: Root, eager: bool) -> None:
 
 def test_without_being_asked_in_a_long_training(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once another compilation costs little of the time, the norm is sampled, and later fits need no further one."""
-    monkeypatch.setattr("rankzero_keras.programs.COMPILING", 1e9)
-    monkeypatch.setattr("rankzero_keras.programs.SELDOM", 3)
+    monkeypatch.setattr("rankzero_keras.measuring.programs.COMPILING", 1e9)
+    monkeypatch.setattr("rankzero_keras.measuring.programs.SELDOM", 3)
     made, callback = model(), RankZeroCallback()
     forms = []
     for _ in range(2):

@@ -9,12 +9,12 @@ from typing import Any
 import keras
 
 from rankzero.plugin import Run, current_run, guarded, replace, started_by_run, training_run
-from rankzero_keras.batches import Batches
 from rankzero_keras.integration import NAME
-from rankzero_keras.loops import Loops
+from rankzero_keras.listening.batches import Batches
+from rankzero_keras.listening.loops import Loops
+from rankzero_keras.listening.saving import Saving
+from rankzero_keras.listening.summaries import Summaries
 from rankzero_keras.recording import Recording
-from rankzero_keras.saving import Saving
-from rankzero_keras.summaries import Summaries
 from rankzero_keras.training import Training, trainings
 
 

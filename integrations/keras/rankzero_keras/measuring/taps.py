@@ -11,9 +11,9 @@ import keras
 from keras import ops
 
 from rankzero.plugin import guarded, replace
-from rankzero_keras.rates import inner
-from rankzero_keras.statistics import Sample, even_sample
-from rankzero_keras.wanted import Wanted
+from rankzero_keras.measuring.rates import inner
+from rankzero_keras.measuring.statistics import Sample, even_sample
+from rankzero_keras.measuring.wanted import Wanted
 
 
 class Taps(threading.local):

@@ -11,14 +11,15 @@ from typing import Any
 import keras
 
 from rankzero.plugin import Run, claim, guarded, replace, report, started_by_run, training_run
-from rankzero_keras import describing, taps
+from rankzero_keras import describing
 from rankzero_keras.integration import NAME
-from rankzero_keras.programs import Programs
-from rankzero_keras.rates import Rates, inner
+from rankzero_keras.measuring import taps
+from rankzero_keras.measuring.programs import Programs
+from rankzero_keras.measuring.rates import Rates, inner
+from rankzero_keras.measuring.wanted import wanted
 from rankzero_keras.recording import Recording
 from rankzero_keras.rows import rows_of
 from rankzero_keras.training import PRECEDENCE
-from rankzero_keras.wanted import wanted
 
 
 class Loops:

@@ -12,10 +12,10 @@ import numpy as np
 from rankzero.plugin import claim, report
 from rankzero_keras.arriving import Arriving
 from rankzero_keras.integration import NAME
-from rankzero_keras.rates import inner
-from rankzero_keras.statistics import Sample, unpacked
-from rankzero_keras.taps import asked, install, spent, take
-from rankzero_keras.wanted import Wanted
+from rankzero_keras.measuring.rates import inner
+from rankzero_keras.measuring.statistics import Sample, unpacked
+from rankzero_keras.measuring.taps import asked, install, spent, take
+from rankzero_keras.measuring.wanted import Wanted
 
 SHORT = "a training this short would have waited for another compilation of its step; ask for it, as with RANKZERO_LOG_EVERY=50"
 

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from rankzero.plugin import Histogram
-from rankzero_keras.wanted import Wanted
+from rankzero_keras.measuring.wanted import Wanted
 
 BINS = 64
 SAMPLE = 4096
