@@ -27,7 +27,7 @@ LABEL = 12
 _BEHIND = ("loss", "grad/norm", "optim/lr", "throughput/", "grad/", "optim/", "weight/", "update/", "time/")
 """Our own metrics in the order in which a training is usually judged; the user's own come before them."""
 
-_NEVER = ("progress/", "system/", "time/")
+_NEVER = ("progress/", "system/", "time/", "compile/")
 
 
 def section(view: RunView, width: int) -> RenderableType | None:

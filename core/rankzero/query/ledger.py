@@ -66,6 +66,7 @@ def _writer(writer: Writer, *, leading: bool) -> usage.Writer:
         steps=[mark for table in tables for mark in _marks(table)] if leading else (),
         phases=[(phase.t / 1e6, phase.phase) for phase in writer.of(Phase)] if leading else (),
         waits=[wait for table in tables for wait in _waits(table)] if leading else (),
+        compiles=list(_compiles(tables)) if leading else (),
         ended=None if end is None else (end.t / 1e6, end.state),
     )
 
@@ -85,6 +86,20 @@ def _waits(table: Table) -> Iterator[tuple[float, float]]:
     if "time/input" in table.keys:
         for t, seconds in zip(table.times, table.column("time/input"), strict=True):
             yield t / 1e6, seconds
+
+
+def _compiles(tables: Iterable[Table]) -> Iterator[tuple[float, float]]:
+    """From what had been compiled so far to what was since the row before."""
+    told = [
+        (t / 1e6, seconds)
+        for table in tables
+        if "time/compile" in table.keys
+        for t, seconds in zip(table.times, table.column("time/compile"), strict=True)
+    ]
+    before = 0.0
+    for t, seconds in sorted(told):
+        yield t, seconds - before
+        before = seconds
 
 
 def _thinned(times: list[int]) -> Iterator[float]:

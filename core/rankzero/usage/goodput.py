@@ -11,7 +11,7 @@ from operator import itemgetter
 from statistics import median
 
 from rankzero.usage.ledger import FINISHED, Writer
-from rankzero.usage.pieces import Piece, Span, joined, outside, within
+from rankzero.usage.pieces import Piece, Span, joined, outside, union, within
 
 PHASES = ("startup", "step", "input", "evaluation", "checkpoint", "redone", "stalled", "idle")
 """All phases, in the order in which they are shown."""
@@ -31,7 +31,7 @@ class Course:
 
     Attributes:
         marks: `(t, step)` of the step marks, in order.
-        named: evaluation and checkpoint after the first mark.
+        named: evaluation, checkpoint and compilation after the first mark.
         rest: all other alive time, labelled by segment.
         spent: seconds of `rest` per segment.
         waited: seconds of input wait per segment.
@@ -56,7 +56,7 @@ def course(writer: Writer, alive: list[Span]) -> Course:
     marks = _marks(writer.steps)
     edges = [-math.inf, *(t for t, _ in marks), math.inf]
     segments = [(start, end, index) for index, (start, end) in enumerate(pairwise(edges))]
-    named = within(within(_named(writer.phases), [(edges[1], math.inf, "")]), alive)
+    named = within(within(_named(writer), [(edges[1], math.inf, "")]), alive)
     rest = within(segments, outside(alive, named))
     spent = [0.0] * len(segments)
     for start, end, segment in rest:
@@ -136,7 +136,9 @@ def _marks(steps: Sequence[tuple[float, int]]) -> list[tuple[float, int]]:
     return marks
 
 
-def _named(phases: Sequence[tuple[float, str]]) -> list[Span]:
-    """The recorded phases as spans, each up to the next."""
-    changes = [*sorted(phases, key=itemgetter(0)), (math.inf, "")]
-    return [(start, end, name) for (start, name), (end, _) in pairwise(changes) if name in _NAMED and end > start]
+def _named(writer: Writer) -> list[Span]:
+    """The recorded phases as spans, each up to the next, and between them what compilations took: they are start-up."""
+    changes = [*sorted(writer.phases, key=itemgetter(0)), (math.inf, "")]
+    named = [(start, end, name) for (start, name), (end, _) in pairwise(changes) if name in _NAMED and end > start]
+    compiling = outside(union((t - seconds, t, "") for t, seconds in writer.compiles), named)
+    return sorted([*named, *((start, end, "startup") for start, end, _ in compiling)])

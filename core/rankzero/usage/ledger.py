@@ -27,6 +27,7 @@ class Writer:
         steps: step marks `(t, step)`: a row with that step was logged. Only a change of step counts as progress.
         phases: `(t, phase)`: from t on the process was in "evaluation" or "checkpoint"; any other name ends that.
         waits: `(t, seconds)`: by t it had waited that long for input since the wait before.
+        compiles: `(t, seconds)`: the last so many seconds up to t went into compiling.
         ended: `(t, state)` if the process could say how it ended.
     """
 
@@ -40,6 +41,7 @@ class Writer:
     steps: Sequence[tuple[float, int]] = ()
     phases: Sequence[tuple[float, str]] = ()
     waits: Sequence[tuple[float, float]] = ()
+    compiles: Sequence[tuple[float, float]] = ()
     ended: tuple[float, str] | None = None
 
 

@@ -23,8 +23,8 @@ class Memory:
         """Whether to ask now."""
         return monotonic() - self._asked >= INTERVAL and has_backend()
 
-    def row(self) -> dict[str, Any]:
-        """Each local device's bytes in use, their peak and the limit, where the device says (CPUs do not)."""
+    def row(self) -> tuple[float, dict[str, Any]]:
+        """When (`time.monotonic()`), and each local device's bytes in use, their peak and the limit; CPUs do not tell."""
         self._asked = monotonic()
         row: dict[str, Any] = {}
         for device in jax.local_devices():
@@ -32,4 +32,4 @@ class Memory:
             row.update(
                 {f"system/device.{device.id}.{name}": stats[field] for field, name in _FIELDS.items() if field in stats}
             )
-        return row
+        return self._asked, row

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from time import monotonic
 from typing import Any
 
-from rankzero.plugin import Run, feed, guarded, log_aside
+from rankzero.plugin import Run, feed, guarded
 from rankzero_jax.checkpoints import checkpoints
 from rankzero_jax.compiles import compiles
 from rankzero_jax.memory import Memory
@@ -41,26 +42,25 @@ class Surroundings:
         """So many steps have been taken, the first of which has this number in its own training."""
         self.step = (first - 1 if self.step is None else self.step) + steps
 
-    def _source(self, run: Run) -> Callable[[], tuple[()]]:
+    def _source(self, run: Run) -> Callable[[], Iterator[tuple[float, int, str, dict[str, Any]]]]:
+        began = monotonic()
         told: dict[Any, int] = {}
         asking = False
 
-        def ask() -> tuple[()]:
+        def ask() -> Iterator[tuple[float, int, str, dict[str, Any]]]:
             nonlocal asking
             if asking:  # by the question for the run's step
-                return ()
+                return
             asking = True
             try:
                 for put in (compiles, self._memory):
-                    if put.due():
-                        step = self._step(run)
-                        row = put.row() if told.get(put) != step else {}
+                    if put.due() and told.get(put) != (step := self._step(run)):
+                        t, row = put.row()
                         if row:
                             told[put] = step
-                            log_aside(run, row, step, ranks="all")
+                            yield max(t, began), step, "all", row
             finally:
                 asking = False
-            return ()
 
         return ask
 

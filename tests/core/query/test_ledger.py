@@ -25,13 +25,14 @@ def test_hours_of_a_run_that_was_killed_and_went_on(journals: Journals) -> None:
 
 
 def test_steps_input_and_phases_of_rank_zero_make_goodput(journals: Journals) -> None:
-    """Step marks, input waits and phases of rank zero are read; samples of the machine are no steps."""
+    """Step marks, waits, compilations and phases of rank zero are read; samples of the machine are no steps."""
     scribe = journals.writer().rows(["system/cpu"], [(0, 0.5, 1.0), (0, 5.0, 1.0)], local=True)
     scribe.rows(["loss", "time/input"], [(step, 10 + step, 1.0, 0.25) for step in range(11)])
+    scribe.rows(["time/compile"], [(0, 9.0, 8.0), (4, 14.5, 8.25)], local=True)
     scribe.add(Phase(t=20_000_000, phase="evaluation"), Phase(t=24_000_000, phase="")).end(25)
     journals.writer(rank=1).curve("loss", [1.0] * 3)
     phases = open_run(journals.folder()).usage.phases
-    expected = {"startup": 10, "input": 2.5, "step": 7.5, "evaluation": 4, "idle": 1}
+    expected = {"startup": 10.25, "input": 2.5, "step": 7.25, "evaluation": 4, "idle": 1}
     assert {name: phases[name] for name in expected} == pytest.approx(expected)
 
 

@@ -61,6 +61,14 @@ def test_evaluation_and_checkpoint_are_taken_out() -> None:
     assert found == {"startup": 10.0, "step": 27.0, "evaluation": 10.0, "checkpoint": 6.0, "idle": 7.0}
 
 
+def test_what_is_compiled_later_is_startup() -> None:
+    """A step that is compiled again is no stall; what is compiled in an evaluation is part of that, and nothing counts twice."""
+    steps = _joined(_every(1, 10, 20), _every(1, 51, 60, first=12))
+    compiles = [(9.0, 9.0), (40.0, 15.0), (50.0, 20.0)]
+    found = _phases(_writer(60, steps=steps, phases=[(22.0, "evaluation"), (26.0, "")], compiles=compiles))
+    assert found == {"startup": 34.0, "step": 22.0, "evaluation": 4.0}
+
+
 def test_a_phase_that_never_ended_lasts_to_the_end() -> None:
     """A process killed in its checkpoint was checkpointing."""
     found = _phases(_writer(40, state=None, steps=_every(1, 10, 30), phases=[(30.0, "checkpoint")]))

@@ -41,6 +41,7 @@ def _writers(draw: st.DrawFn, rank: int, boot: str, clock: float) -> Writer:
         steps=draw(steps),
         phases=list(draw(named).items()),
         waits=draw(st.lists(st.tuples(moment, st.floats(0.0, 50.0)), max_size=5)),
+        compiles=draw(st.lists(st.tuples(moment, st.floats(0.0, 50.0)), max_size=5)),
         ended=draw(st.sampled_from([None, (times[-1], "finished"), (times[-1] + 0.5, "failed")])),
     )
 
