@@ -19,6 +19,7 @@ from rankzero_jax.recording import Decoding
 from rankzero_jax.runs import active, suffix_in
 from rankzero_jax.statistics import Wanted, histogram, measure
 from rankzero_jax.taps import Tap, call_back, collector
+from rankzero_jax.trees import count_of
 
 _numbers = itertools.count(1)
 
@@ -63,7 +64,8 @@ def capture(
 
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         changes, state_after = wrapped.update(updates, state, params, **extra)
-        _emit(wanted, (updates, changes if inner is not None else None, params, state_after), number)
+        done = count_of(state_after, inner)
+        _emit(wanted, (updates, changes if inner is not None else None, params, done), number)
         return changes, state_after
 
     return optax.GradientTransformationExtraArgs(wrapped.init, update)

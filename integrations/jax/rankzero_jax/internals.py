@@ -54,6 +54,16 @@ def keeps_effects() -> bool:
     return bool(jax.make_jaxpr(emit)(1.0).effects)
 
 
+def small_steps(optimizer: Any) -> Any:
+    """From a step's number to how many small ones `optax.MultiSteps` makes it of; None for another optimizer.
+
+    Args:
+        optimizer: the object, a transformation made of it, or the `update` of one.
+    """
+    update = getattr(optimizer, "update", optimizer)
+    return getattr(getattr(update, "__self__", None), "_every_k_schedule", None)
+
+
 def is_traced(value: Any) -> bool:
     """Whether a value has no number yet."""
     return isinstance(value, core.Tracer)

@@ -11,7 +11,7 @@ from jax import Array
 
 from rankzero.plugin import Histogram
 from rankzero_jax.taps import Tap
-from rankzero_jax.trees import count_of, named_leaves
+from rankzero_jax.trees import named_leaves
 
 BINS = 64
 SAMPLE = 4096
@@ -30,8 +30,8 @@ class Wanted:
     histograms: bool
 
 
-def measure(wanted: Wanted, gradients: Any, updates: Any, params: Any, state: Any = None) -> Tap:
-    """A tap with everything wanted.
+def measure(wanted: Wanted, gradients: Any, updates: Any, params: Any, done: Any = None) -> Tap:
+    """A tap with everything wanted, of the step that so many have been `done` with.
 
     What is measured stands behind a barrier, so that the compiler does not weave it into the computation that it measures.
     """
@@ -45,7 +45,7 @@ def measure(wanted: Wanted, gradients: Any, updates: Any, params: Any, state: An
     if wanted.parameters and params is not None:
         _of_parameters(wanted, named, values, named_leaves(params), None if updates is None else named_leaves(updates))
     numbers = jnp.stack([jnp.asarray(value, jnp.float32) for value in named.values()]) if named else jnp.zeros(0)
-    return Tap("capture", names=tuple(named), numbers=numbers, values=values, step=count_of(state))
+    return Tap("capture", names=tuple(named), numbers=numbers, values=values, step=done)
 
 
 def _of_gradients(wanted: Wanted, named: dict[str, Any], values: dict[str, Any], leaves: list[tuple[str, Any]]) -> None:

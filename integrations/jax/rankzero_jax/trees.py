@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 
+from rankzero_jax.internals import small_steps
+
 _WRAPPERS = (".value", ".raw_value")
 
 
@@ -25,15 +27,26 @@ def _name(path: tuple[Any, ...]) -> str:
     return name.removeprefix("params.") or "parameters"
 
 
-def count_of(state: Any) -> Any:
-    """How many steps an optimizer's state has seen, by its own count; None if it does not count."""
-    best = None
+def count_of(state: Any, optimizer: Any = None) -> Any:
+    """How many steps an optimizer's state has seen, by its own count; None if it does not count.
+
+    Args:
+        state: of the optimizer.
+        optimizer: a transformation or its `update`, which knows how many small steps one of `optax.MultiSteps` has.
+    """
+    applied = scalar_in(state, "gradient_step")
+    if applied is None:
+        return scalar_in(state, "count")
+    size = small_steps(optimizer)
+    return None if size is None else applied * size(applied) + scalar_in(state, "mini_step")
+
+
+def scalar_in(state: Any, name: str) -> Any:
+    """The first number of that name in an optimizer's state; None if there is none."""
     for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
         last = jax.tree_util.keystr(path[-1:], simple=True) if path else ""
         if last == "value" and len(path) > 1:
             last = jax.tree_util.keystr(path[-2:-1], simple=True)
-        if last == "gradient_step":
+        if last == name and getattr(leaf, "ndim", 1) == 0:
             return leaf
-        if last == "count" and best is None and getattr(leaf, "ndim", 1) == 0:
-            best = leaf
-    return best
+    return None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from types import ModuleType
+from types import CellType, ModuleType
 from typing import Any
+
+import jax
 
 from rankzero.plugin import guarded, replace
 from rankzero_jax.internals import is_traced
@@ -59,13 +61,11 @@ class Optimizers:
     def _note(self, original: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> None:
         bound = inspect.signature(original).bind(*args, **options)
         bound.apply_defaults()
-        given = {
-            name: _readable(value)
-            for name, value in bound.arguments.items()
-            if value is not None and not is_traced(value)
-        }
-        found = {"class": original.__name__, **given}
-        if len(self.made) < MOST and found not in self.made:
+        given = {name: value for name, value in bound.arguments.items() if not is_traced(value)}
+        again = len(given) < len(bound.arguments) and any(one["class"] == original.__name__ for one in self.made)
+        found = {"class": original.__name__}
+        found.update({name: _readable(value) for name, value in given.items() if value is not None})
+        if len(self.made) < MOST and found not in self.made and not again:  # by `inject_hyperparams`, in each program
             self.made.append(found)
 
 
@@ -74,5 +74,17 @@ def _is_optimizer(function: Any) -> bool:
 
 
 def _readable(value: Any) -> Any:
-    """Schedules and masks are functions: their names say what they are."""
-    return getattr(value, "__qualname__", str(value)).partition(".<locals>")[0] if callable(value) else value
+    """Schedules and masks are functions: their names say what they are, and of optax's schedules what they were made with."""
+    if isinstance(value, list | tuple):
+        return [_readable(one) for one in value]
+    if isinstance(value, jax.Array):
+        return value.item() if value.ndim == 0 and value.is_fully_addressable else str(value.aval)
+    if not callable(value):
+        return value
+    name = getattr(value, "__qualname__", str(value)).partition(".<locals>")[0]
+    if not inspect.isfunction(value) or not value.__module__.startswith("optax.schedules"):
+        return name
+    cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+    made_with = {key: cell.cell_contents for key, cell in cells if cell != CellType()}
+    readable = {key: _readable(given) for key, given in made_with.items() if not is_traced(given)}
+    return {"schedule": name, **readable} if readable else name

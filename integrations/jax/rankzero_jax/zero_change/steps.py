@@ -17,6 +17,13 @@ from rankzero_jax.taps import Tap
 
 QUANTITIES = ("loss", "grad/norm", "optim/lr", "time/step", "throughput/samples")
 
+UNSEEN = {
+    "loss": "nothing that the step differentiates has a single number for its value",
+    "optim/lr": "it goes through none of optax's own optimizers",
+    "throughput/samples": "the step's arguments do not tell how many samples there are in one",
+}
+"""Why a quantity has not come by the second step."""
+
 Put = tuple[float, int, list[Any], Any, float]
 Row = tuple[float, int, str | None, dict[str, Any]]
 
@@ -92,6 +99,10 @@ class Steps:
         behind = self._behind(training.number)
         row = {f"{name}{behind}": value for name, value in found.items() if name in self.ours}
         self._report(set(found))
+        if "time/step" in found:
+            for quantity in self._unreported & UNSEEN.keys() & self.ours:
+                self._unreported.discard(quantity)
+                report(quantity, "off", NAME, UNSEEN[quantity])
         return self._next[training.number] - 1, "all", row
 
     def _report(self, names: set[str]) -> None:

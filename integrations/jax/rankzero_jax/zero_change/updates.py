@@ -6,21 +6,23 @@ import functools
 import threading
 from collections.abc import Callable
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from rankzero.plugin import guarded, replace, report
-from rankzero_jax.internals import is_top_level, mode
+from rankzero_jax.internals import is_top_level, is_traced, mode
 from rankzero_jax.outputs import packed
 from rankzero_jax.runs import NAME, of_the_loop
 from rankzero_jax.statistics import Wanted, measure
 from rankzero_jax.taps import collector
+from rankzero_jax.trees import count_of, scalar_in
 from rankzero_jax.zero_change.arguments import arguments
 from rankzero_jax.zero_change.loop import Loop
 from rankzero_jax.zero_change.trainings import Trainings
 
+OUT_OF_REACH = "the step is compiled ahead of time, or lies in shard_map, fori_loop or while_loop; rankzero_jax.log records there too"
 _LISTENING = "_rankzero_listening"
 
 
@@ -73,35 +75,33 @@ class Updates:
                 changes, state = original(*args, **options)
             finally:
                 here.depth = 0
-            gradients = args[skip] if len(args) > skip else options.get("updates")
-            params = args[skip + 2] if len(args) > skip + 2 else options.get("params")
-            note(args[0] if skip else original, gradients, params, (state, here.rates))
+            given = {**dict(zip(("updates", "state", "params"), args[skip:], strict=False)), **options}
+            rate = _known(here.rates[0], given["state"], state) if here.rates else None
+            note(args[0] if skip else original, given["updates"], given.get("params"), (state, rate))
             here.rates = []
             return changes, state
 
         return update
 
-    def _note(self, optimizer: Any, gradients: Any, params: Any, after: tuple[Any, list[Any]]) -> None:
+    def _note(self, optimizer: Any, gradients: Any, params: Any, after: tuple[Any, Any]) -> None:
         run = of_the_loop()
         if run is None:
             return
-        state, rates = after
+        state, rate = after
         training = self._trainings.number(optimizer, gradients)
         self._loop.met(run, gradients if params is None else params, training)
         there = collector()
         if there is None and not is_top_level():
             for quantity in ("loss", "grad/norm", "optim/lr"):
-                report(
-                    quantity, "seen", NAME, "the optimizer is called in a place that values leave by a callback only"
-                )
+                report(quantity, "seen", NAME, OUT_OF_REACH)
             return
         wanted = _wanted(run.settings.gradients, spread=arguments.are_spread(gradients))
         measuring = measure if there is not None else jax.jit(measure, static_argnums=0)
-        tap = measuring(wanted, gradients, None, params if wanted.parameters else None, state)
+        tap = measuring(wanted, gradients, None, params if wanted.parameters else None, count_of(state, optimizer))
         tap.kind = "step"
         if mode.value == "plain":
             tap.step = None  # not the first step: those after it are counted on the host
-        more = {"optim/lr": rates[0]} if rates else {}
+        more = {} if rate is None else {"optim/lr": rate}
         if there is not None and there.loss is not None:
             more["loss"], there.loss = there.loss, None
         if more:
@@ -135,8 +135,25 @@ class Updates:
         return scale_by_learning_rate
 
     def _note_rate(self, rate: Any, state: Any) -> None:
-        if self._here.depth and (collector() is not None or is_top_level()):
-            self._here.rates.append(rate(state.count) if callable(rate) else rate)
+        if self._here.depth:
+            within = collector() is None and not is_top_level()
+            self._here.rates.append(_Within(rate) if within else rate(state.count) if callable(rate) else rate)
+
+
+class _Within(NamedTuple):
+    """A learning rate met in a part of the program that hands nothing out: `optax.MultiSteps` updates in a `lax.cond`."""
+
+    rate: Any
+
+
+def _known(met: Any, before: Any, after: Any) -> Any:
+    """A learning rate that was met, or what the optimizer's state tells of it; None if that is nothing."""
+    if not isinstance(met, _Within):
+        return met
+    if callable(met.rate):
+        count = scalar_in(before, "count")
+        return None if count is None else met.rate(count)
+    return scalar_in(after, "learning_rate") if is_traced(met.rate) else met.rate
 
 
 def _wanted(setting: str, *, spread: bool) -> Wanted:

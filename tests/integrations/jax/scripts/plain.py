@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-FORMS = ["one", "split", "grad", "scan", "nested", "eager", "donate", "pmap"]
+FORMS = ["one", "split", "grad", "scan", "nested", "eager", "donate", "pmap", "small"]
 parser = argparse.ArgumentParser()
 parser.add_argument("--steps", type=int, default=20)
 parser.add_argument("--lr", type=float, default=0.05)
@@ -26,7 +26,10 @@ def loss_of(params, data, labels):
 
 def train(form):  # noqa: C901 - a script
     params = jax.tree.map(jnp.copy, weights)
-    optimizer = optax.adam(optax.linear_schedule(asked.lr, 0.0, asked.steps))
+    schedule = optax.linear_schedule(asked.lr, 0.0, asked.steps)
+    optimizer = optax.adam(schedule)
+    if form == "small":
+        optimizer = optax.MultiSteps(optax.inject_hyperparams(optax.adam)(learning_rate=schedule), 2)
     state = optimizer.init(params)
     losses = []
 
