@@ -1,6 +1,6 @@
 """What `rankzero_jax.capture` and `log` cost a compiled training step of about 10 ms, in each form.
 
-python -m benchmarks.bench_jax_capture
+python -m benchmarks.bench_jax_capture [FORM ...]
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import harness
-from benchmarks.blocks import BLOCK, in_turn
 from benchmarks.jax_steps import WIDE, adam, stepping, training
+from benchmarks.switched import in_turn
 
-PAIRS = 30
-EVERY = BLOCK
-"""Steps between two samples: one a block, so that what is measured is the mean over all steps."""
+ROUNDS = 20
+EVERY = 50
+"""Steps between two samples."""
 
 PROMISED = ["two programs", "two programs, all", "two programs, histograms"]
 FLOOR = "nothing"
 KINDS = [FLOOR, *PROMISED, "carried", "carried, all", "log by callback"]
 
 
-def main() -> None:
-    """Measure each form in a process of its own, blocks of its steps in turn with blocks of bare ones."""
+def main(kinds: list[str]) -> None:
+    """Measure each form in a process of its own, its steps in turn with bare ones."""
     if find_spec("optax") is None:
         print("\nJAX: not measured, as optax is not installed: pip install 'rankzero[jax]'")
         return
     harness.heading(f"JAX: a training step with recording, sampled every {EVERY} steps, beside the same step without")
-    found = {kind: harness.fresh("bench_jax_capture", kind) for kind in KINDS}
-    columns = ["", "bare step us", "added: wall %", "its thread's CPU %", "all CPU %"]
-    rows = [
-        [kind, one["bare"], *(one[key] / one["bare"] * 100 for key in ("wall", "thread", "cpu"))]
+    found = {kind: harness.fresh("bench_jax_capture", "measure", kind) for kind in kinds}
+    spread = {
+        kind: [f"{one[name]:.0f} ±{one[f'{name} error']:.0f}" for name in ("wall", "thread")]
         for kind, one in found.items()
-    ]
-    harness.table(columns, rows)
-    for kind, _, wall, *_ in rows:
+    }
+    columns = ["", "bare step us", "added: wall us", "its thread's CPU us"]
+    harness.table(columns, [[kind, one["alone"], *spread[kind]] for kind, one in found.items()])
+    for kind, one in found.items():
         if kind in PROMISED:
-            harness.promise(f"{kind}: time added to a step, amortised", float(wall), 2.0, " %")
+            harness.promise(f"{kind}: time added to a step, amortised", one["wall"] / one["alone"] * 100, 2.0, " %")
 
 
 def opened(kind: str) -> tuple[Callable[..., Any], Any, Callable[..., Any] | None]:
@@ -65,17 +65,21 @@ def opened(kind: str) -> tuple[Callable[..., Any], Any, Callable[..., Any] | Non
 
 
 def measure(kind: str) -> None:
-    """The figures of one form, as `blocks.added` has them."""
+    """The figures of one form, see `switched.in_turn`."""
     import jax
 
     import rankzero
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         step, begun = training(WIDE, adam())
-        bare = stepping(jax.jit(step), begun)
+        at = [begun, 0]
+        bare = stepping(jax.jit(step), at)
         rankzero.init(project="bench", dir=Path(folder))
-        harness.answer(**in_turn(bare, stepping(*opened(kind)), PAIRS))
+        compiled, begun, after = opened(kind)
+        if "carried" in kind:  # its state is another one; else where arrays lie in memory is the same for both
+            at = [begun, 0]
+        in_turn(bare, stepping(compiled, at, after, first=EVERY), EVERY, ROUNDS)
 
 
 if __name__ == "__main__":
-    measure(sys.argv[1]) if len(sys.argv) > 1 else main()
+    measure(sys.argv[2]) if sys.argv[1:2] == ["measure"] else main(sys.argv[1:] or KINDS)

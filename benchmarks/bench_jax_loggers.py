@@ -2,7 +2,7 @@
 
 Each records loss and learning rate at every step; all take the loss from the same compiled step.
 
-python -m benchmarks.bench_jax_loggers
+python -m benchmarks.bench_jax_loggers [KIND ...]
 """
 
 from __future__ import annotations
@@ -15,40 +15,25 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks import harness
-from benchmarks.blocks import beside_work
+from benchmarks import harness, switched
 from benchmarks.jax_steps import RATE, SMALL, adam, stepping, training
 from benchmarks.loggers import OPENERS, stay_local
 
-PAIRS = 30
 FLOOR = "nothing"
 PROMISED = ["rankzero, no change", "rankzero_jax.log in jit", "rankzero_jax.log outside", "rankzero MetricWriter"]
 PEERS = {"wandb offline": "wandb", "tensorboardX": "tensorboardX", "clu to TensorBoard": "clu"}
 
 
-def main() -> None:
-    """Measure each in a process of its own, blocks of its steps in turn with blocks of bare ones."""
+def main(kinds: list[str]) -> None:
+    """Measure each in a process of its own, in a loop in which it is switched off and on."""
     if find_spec("optax") is None:
         print("\nJAX: not measured beside others, as optax is not installed: pip install 'rankzero[jax]'")
         return
-    harness.heading("JAX: a loop that records loss and learning rate at every step, beside the same one without")
-    found = {}
-    for name in [FLOOR, *PROMISED, *PEERS]:
-        if name in PEERS and find_spec(PEERS[name]) is None:
-            print(f"  without {name}: it is not installed")
-            continue
-        found[name] = harness.fresh("bench_jax_loggers", name)
-    columns = ["", "bare loop us", "added: wall us", "its thread's CPU us", "all CPU us"]
-    harness.table(
-        columns, [[name, *(one[key] for key in ("bare", "wall", "thread", "cpu"))] for name, one in found.items()]
-    )
-    for name in PROMISED:
-        ours = found[name]
-        for key, words in (("wall", "time"), ("thread", "CPU of the thread that trains")):
-            harness.promise(f"{name}: {words} added to a step of 10 ms", ours[key] / 100, 1.0, " %")
-        for peer in PEERS:
-            if peer in found:
-                harness.promise_ratio(f"{name}: CPU, against {peer}", max(ours["cpu"], 1.0), found[peer]["cpu"], 1 / 3)
+    harness.heading("JAX: a loop that records loss and learning rate at every step, each kind switched off and on")
+    for kind in [kind for kind in kinds if find_spec(PEERS.get(kind, "jax")) is None]:
+        print(f"  without {kind}: it is not installed")
+        kinds.remove(kind)
+    switched.compare("bench_jax_loggers", kinds, [kind for kind in kinds if kind in PROMISED], {"at every step": 1})
 
 
 def opened(name: str, folder: Path) -> tuple[Callable[..., Any], Any, Callable[..., Any] | None]:
@@ -94,14 +79,24 @@ def _clu(folder: Path) -> Callable[..., Any]:
 
 
 def measure(name: str) -> None:
-    """The figures of one, as `blocks.added` has them."""
+    """The loop of one; the meter in it answers."""
     import jax
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         step, begun = training(SMALL, adam())
-        bare = stepping(jax.jit(step), begun)
-        harness.answer(**beside_work(bare, stepping(*opened(name, Path(folder))), PAIRS))
+        bare = stepping(jax.jit(step), [begun, 0])
+        compiled, begun, after = opened(name, Path(folder))
+        recorded = stepping(compiled, [begun, 0], after)
+        taken = [recorded]
+
+        def switch(on: bool) -> None:
+            taken[0] = recorded if on else bare
+
+        meter = switched.Meter(switch)
+        for _ in range(switched.STEPS):
+            meter.work()
+            taken[0]()
 
 
 if __name__ == "__main__":
-    measure(sys.argv[1]) if len(sys.argv) > 1 else main()
+    measure(sys.argv[1]) if sys.argv[2:] == ["1"] else main(sys.argv[1:] or [FLOOR, *PROMISED, *PEERS])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 WIDE, SMALL = 512, 16
-DEPTH, BATCH = 4, 64
+DEPTH, BATCH = 4, 144
 RATE = 1e-3
 
 Log = Callable[[dict[str, Any], Any], None]
@@ -51,17 +51,18 @@ def training(width: int, optimizer: Any, log: Log | None = None) -> tuple[Callab
     return step, (params, optimizer.init(params))
 
 
-def stepping(step: Callable[..., Any], begun: Any, after: Callable[..., Any] | None = None) -> Callable[[], None]:
+def stepping(
+    step: Callable[..., Any], at: list[Any], after: Callable[..., Any] | None = None, *, first: int = 3
+) -> Callable[[], None]:
     """Takes the next step of a training at each call, and waits for it.
 
     Args:
         step: compiled.
-        begun: parameters and state.
+        at: parameters and state, and the number of the next step; trainings that share it go on where the other is.
         after: called after each step with its state, loss and number.
+        first: steps that are taken here, so that all is compiled.
     """
     import jax
-
-    at = [begun, 0]
 
     def take() -> None:
         *state, loss = step(*at[0])
@@ -71,6 +72,6 @@ def stepping(step: Callable[..., Any], begun: Any, after: Callable[..., Any] | N
         at[0] = state
         at[1] += 1
 
-    for _ in range(3):
+    for _ in range(first):
         take()
     return take

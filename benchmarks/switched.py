@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter, process_time, sleep, thread_time
 from typing import Any
 
+import numpy as np
 import psutil
 from benchmarks import harness
 
@@ -93,10 +95,7 @@ class Meter:
     """
 
     def __init__(self, switch: Switch) -> None:
-        import torch
-
-        torch.set_num_threads(1)
-        self._matrix = torch.randn(256, 256)
+        self._matrix = np.random.default_rng(0).normal(size=(256, 256)).astype("f")
         self._switch = switch
         self._steps = 0
         self._blocks: list[dict[str, float]] = []
@@ -166,6 +165,44 @@ def below_rankzero_run(module: str, *args: object) -> None:
     command = [str(Path(sys.executable).with_name("rankzero")), "run", "--quiet", sys.executable, "-m"]
     command += [f"benchmarks.{module}", *map(str, args)]
     os.execv(command[0], command)
+
+
+def in_turn(bare: Callable[[], None], recorded: Callable[[], None], every: int, rounds: int) -> None:
+    """For what is added to the work itself: a step that is recorded right before or after each bare one.
+
+    What happens at every `every`-th step only (a sample, the first of a round) is measured by itself and then spread over all. A
+    step's work differs by far more than what is looked for: of the differences the median counts.
+    """
+    usual: list[list[float]] = []
+    seldom: list[list[float]] = []
+    alone: list[float] = []
+    for turn in range(rounds * every + every):
+        times = [(0.0, 0.0), (0.0, 0.0)]
+        for side in (turn % 2, 1 - turn % 2):
+            times[side] = _timed((bare, recorded)[side])
+        if turn >= every:  # compiled, and warm
+            added = [ours - theirs for theirs, ours in zip(*times, strict=True)]
+            (usual if turn % every else seldom).append(added)
+            alone.append(times[0][0])
+    figures = {"alone": statistics.median(alone) * 1e6}
+    for name, often, once in zip(("wall", "thread"), zip(*usual, strict=True), zip(*seldom, strict=True), strict=True):
+        parts = [(often, 1 - 1 / every), (once, 1 / every)]
+        figures[name] = sum(statistics.median(column) * share for column, share in parts) * 1e6
+        figures[f"{name} error"] = sum((_uncertainty(column) * share) ** 2 for column, share in parts) ** 0.5 * 1e6
+    harness.answer(**figures)
+
+
+def _uncertainty(values: Sequence[float]) -> float:
+    """The standard error of their median, of normal ones by the middle half."""
+    low, _, high = statistics.quantiles(values)
+    return 1.2533 * (high - low) / 1.349 / math.sqrt(len(values))
+
+
+def _timed(step: Callable[[], None]) -> tuple[float, float]:
+    """Seconds by the clock, and of the thread's CPU."""
+    thread, wall = thread_time(), perf_counter()
+    step()
+    return perf_counter() - wall, thread_time() - thread
 
 
 def _kept(values: list[float]) -> list[float]:
