@@ -7,11 +7,12 @@ from typing import Any
 
 from transformers.trainer_callback import TrainerCallback
 
-from rankzero.plugin import guarded
-from rankzero_hf.listening import trained
+from rankzero.plugin import after_import, guarded
+from rankzero_hf.listening import stepped, trained
 from rankzero_hf.models import wanted
-from rankzero_hf.recording import EVENTS, STEP_END, SUBSTEP_END, Recording
+from rankzero_hf.recording import EVENTS, STEP_END, Recording
 from rankzero_hf.registration import add_again
+from rankzero_hf.trainers import notice_failures
 
 
 class RankZeroCallback(TrainerCallback):
@@ -29,18 +30,28 @@ class RankZeroCallback(TrainerCallback):
 
     def __init__(self, watch: str | None = None, log_model: bool | str | None = None, **given: Any) -> None:
         self._recording = Recording(given, watch=watch, log_model=None if log_model is None else wanted(log_model))
+        after_import("transformers.trainer", notice_failures)
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """See `transformers.TrainerCallback`; in the way of every step."""
+        if self._recording.counts:
+            stepped()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """See `transformers.TrainerCallback`; in the way of every step."""
         if self._recording.counts:
             trained()
         if control.should_evaluate or control.should_save:
-            self._step_ended(args, state, control)
+            _step_ended(self, args, state, control)
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """See `transformers.TrainerCallback`."""
         if self._recording.counts:
             trained()
+
+    def on_train_failure(self) -> None:
+        """Training has raised; none of transformers' own events."""
+        self._recording.stop()
 
 
 def _listener(event: str) -> Any:
@@ -54,7 +65,7 @@ def _listener(event: str) -> Any:
 
 
 for _event in EVENTS:
-    if _event != SUBSTEP_END:
-        setattr(RankZeroCallback, "_step_ended" if _event == STEP_END else _event, _listener(_event))
+    setattr(RankZeroCallback, _event, _listener(_event))
+_step_ended = _listener(STEP_END)
 
 add_again("transformers.integrations.integration_utils")

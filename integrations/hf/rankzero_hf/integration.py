@@ -22,7 +22,13 @@ class Transformers(Integration):
 
             listen(module)
 
+        def listen_to_failures(module: ModuleType) -> None:
+            from rankzero_hf.trainers import notice_failures
+
+            notice_failures(module)
+
         after_import("transformers.trainer_callback", listen)
+        after_import("transformers.trainer", listen_to_failures)
 
 
 class Accelerate(Integration):

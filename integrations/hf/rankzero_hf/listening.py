@@ -29,14 +29,25 @@ def begin(steps_done: Callable[[], int], *, alone: bool) -> bool:
     return counts
 
 
+def stepped() -> None:
+    """The Trainer's optimizer has stepped."""
+    loop.stepped()
+
+
 def trained() -> None:
     """The Trainer is through with a batch, and the next one's backward pass will come."""
     loop.seen.losses.backwards += 1
 
 
-def end() -> None:
-    """Training is over; below `rankzero run` other loops of the program may follow, and are heard."""
+def end(*, counted: bool) -> None:
+    """Training is over; below `rankzero run` other loops of the program may follow, and are heard.
+
+    Args:
+        counted: what `begin` has said.
+    """
     driving.steps_done = None
+    loop.seen.losses.backwards -= int(counted)
+    loop.hear_all()
     listen_without()
     loop.look_again()
     loop.seen.phases.training()

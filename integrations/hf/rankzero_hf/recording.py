@@ -11,11 +11,10 @@ from rankzero.plugin import Run, claim, release, report
 from rankzero_hf import describing, identity, listening, models
 from rankzero_hf.runs import NAME, runs
 
-SUBSTEP_END = "on_substep_end"
+EVENTS = ("on_train_begin", "on_epoch_end", "on_log", "on_evaluate", "on_predict", "on_save", "on_train_end")
+"""What `Recording.hear` is told of always; of a step's end it is where something other than training follows."""
+
 STEP_END = "on_step_end"
-EVENTS = (
-    "on_train_begin", SUBSTEP_END, STEP_END, "on_epoch_end", "on_log", "on_evaluate", "on_predict", "on_save", "on_train_end",
-)  # fmt: skip
 PRECEDENCE = 30
 CLAIMED = ("loss",)
 """What the Trainer's own log lines hold, reduced as it thinks right; the rest is heard from PyTorch."""
@@ -30,7 +29,7 @@ class Recording:
         log_model: what to keep of the model: "off", "end", "checkpoint"; None for what the setting says.
 
     Attributes:
-        counts: `listening.trained` is to be called after each batch.
+        counts: `listening.trained` is to be called after each batch, and `listening.stepped` after each optimizer step.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class Recording:
         self.counts = False
         self._events: dict[str, Callable[..., None]] = {
             "on_train_begin": self._begin,
-            "on_step_end": self._stepped,
+            STEP_END: self._stepped,
             "on_epoch_end": self._stepped,
             "on_log": self._log,
             "on_evaluate": self._evaluated,
@@ -77,6 +76,15 @@ class Recording:
         if self._watch is not None:
             run.watch(model, log=self._watch)
         self.counts = listening.begin(partial(getattr, state, "global_step"), alone=args.world_size == 1)
+
+    def stop(self) -> None:
+        """Training is over, or has failed."""
+        if self._state is None:
+            return
+        for quantity in CLAIMED:
+            release(quantity, NAME)
+        listening.end(counted=self.counts)
+        self._state, self.counts = None, False
 
     def _describe(self, run: Run, args: Any, state: Any, model: Any) -> None:
         run.config.update(describing.arguments(args), source=NAME)
@@ -132,10 +140,7 @@ class Recording:
 
     def _end(self, args: Any, state: Any, control: Any, *, model: Any = None, **more: Any) -> None:
         run = self._run
-        self._state, self.counts = None, False
-        for quantity in CLAIMED:
-            release(quantity, NAME)
-        listening.end()
+        self.stop()
         if run is not None and not run.disabled and state.is_world_process_zero:
             run.summary.update({"total_flos": state.total_flos, **_best(state)})
             if self._keeps(run) == "end":

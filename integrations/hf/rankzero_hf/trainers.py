@@ -9,8 +9,8 @@ from types import ModuleType
 from typing import Any
 
 from rankzero.plugin import guarded, replace
-from rankzero_hf.listening import trained
-from rankzero_hf.recording import EVENTS, STEP_END, SUBSTEP_END, Recording
+from rankzero_hf.listening import stepped, trained
+from rankzero_hf.recording import EVENTS, STEP_END, Recording
 from rankzero_pytorch.zero_change.hooks import loop
 
 
@@ -44,10 +44,20 @@ class Trainers:
             if id(handler) in self._counting:
                 trained()
             if result.should_evaluate or result.should_save:
-                hear(handler, "on_step_end", result, {"args": args, "state": state, **kwargs})
+                hear(handler, STEP_END, result, {"args": args, "state": state, **kwargs})
             return result
 
         return on_step_end
+
+    def around_optimizer_step(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For `CallbackHandler.on_optimizer_step`, which is in the way of every step."""
+
+        def on_optimizer_step(handler: Any, *args: Any, **kwargs: Any) -> Any:
+            if id(handler) in self._counting:
+                stepped()
+            return original(handler, *args, **kwargs)
+
+        return on_optimizer_step
 
     def around_substep_end(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For `CallbackHandler.on_substep_end`: a batch of which no step follows yet."""
@@ -58,6 +68,30 @@ class Trainers:
             return original(handler, *args, **kwargs)
 
         return on_substep_end
+
+    def around_train(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For `Trainer.train`: of a training that raises, no event tells the end."""
+        failed = guarded("noticing that a training failed")(self._failed)
+
+        def train(trainer: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return original(trainer, *args, **kwargs)
+            except BaseException:
+                failed(trainer.callback_handler)
+                raise
+
+        return train
+
+    def _failed(self, handler: Any) -> None:
+        from rankzero_hf.callback import RankZeroCallback
+
+        recording = self._recordings.get(handler)
+        if recording is not None:
+            recording.stop()
+            self._counting = self._counting - {id(handler)}
+        for callback in handler.callbacks:
+            if isinstance(callback, RankZeroCallback):
+                callback.on_train_failure()
 
     def _hear(self, handler: Any, event: str, control: Any, more: dict[str, Any]) -> None:
         from rankzero_hf.callback import RankZeroCallback
@@ -77,6 +111,14 @@ trainers = Trainers()
 
 def listen(module: ModuleType) -> None:
     """Listen to the Trainers of `transformers.trainer_callback`."""
-    special = {STEP_END: trainers.around_step_end, SUBSTEP_END: trainers.around_substep_end}
+    handler = module.CallbackHandler
     for event in EVENTS:
-        replace(module.CallbackHandler, event, special.get(event, trainers.around_event))
+        replace(handler, event, trainers.around_event)
+    replace(handler, STEP_END, trainers.around_step_end)
+    replace(handler, "on_substep_end", trainers.around_substep_end)
+    replace(handler, "on_optimizer_step", trainers.around_optimizer_step)
+
+
+def notice_failures(module: ModuleType) -> None:
+    """Notice trainings that raise of the Trainers of `transformers.trainer`."""
+    replace(module.Trainer, "train", trainers.around_train)

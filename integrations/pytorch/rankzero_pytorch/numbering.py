@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from rankzero.plugin import Run, log_aside
 from rankzero_pytorch.driving import driving
+from rankzero_pytorch.steps import steps
 
 
 def steps_done(optimizer: Optimizer) -> int | None:
@@ -79,7 +80,7 @@ class Numbering:
     def step(self, count: int) -> int:
         """The number of this process's `count`-th step."""
         if driving.steps_done is not None:
-            return driving.steps_done() + 1
+            return driving.steps_done() + 1 - (steps.count - count)
         return self._start + count - (count if self._begun is None else self._begun)
 
     def log(self, row: dict[str, Any], count: int, ranks: str | None = None) -> None:

@@ -83,8 +83,11 @@ class Sampling:
         self._alone: weakref.ref[Optimizer] | None = None
         self._groups = 0
 
-    def pass_over(self) -> int | None:
+    def pass_over(self, most: int | None = None) -> int | None:
         """Who knows of the model's steps otherwise need not have this listen to those that are not to be sampled.
+
+        Args:
+            most: of them, if not all until the next sample.
 
         Returns:
             How many steps it may miss from now on, and has taken note of; None for all.
@@ -92,9 +95,11 @@ class Sampling:
         if self._silent:
             return None
         self._due = False
-        distance = self.schedule.next(self._steps) - self._steps
-        self._steps += distance - 1
-        return distance - 1
+        missed = self.schedule.next(self._steps) - self._steps - 1
+        if most is not None:
+            missed = min(missed, most)
+        self._steps += missed
+        return missed
 
     def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
         """Measure what the optimizer is about to use; see `rankzero_pytorch.steps.Listener`."""

@@ -82,6 +82,12 @@ class Steps:
             self._handles = []
         return listening
 
+    def pass_by(self) -> int:
+        """The number of a step that a framework tells of, and that nobody here may have listened to."""
+        if not self._listeners:
+            self.count += 1
+        return self.count
+
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         now = self._here.now
         if now.optimizer is not None and _steps_under_way() > 1:

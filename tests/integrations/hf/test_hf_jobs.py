@@ -89,6 +89,16 @@ def test_failing_rank_is_named(root: Root) -> None:
     assert run["first_failure"]["rank"] == 1
 
 
+def test_going_on_after_a_failure(root: Root) -> None:
+    """A Trainer that raises drives no longer: if the program goes on with a loop of its own, that is heard and numbered."""
+    root.job(*RUN, sys.executable, TRAINER, "--fail-at", "3", "--fail-rank", "0", "--go-on")
+    found = root.only()["points"]
+    assert (found("optim/lr")["step"], found("optim/lr@2")["value"]) == ([1, 2, 3], [0.125] * 4)
+    assert found("progress/micro_step")["value"] == [1, 2, 3, 5, 6, 7]
+    assert found("loss")["step"] == [2]
+    assert found("loss@2")["step"] == [3, 4, 5, 6]  # optimizers that take turns share a step
+
+
 def test_no_trainer_with_no_change(root: Root) -> None:
     """A loop of its own with an Accelerator: loss over accumulated micro-batches, learning rate, and what it tells trackers."""
     root.job(*RUN, sys.executable, NO_TRAINER)

@@ -12,7 +12,9 @@ from tests.integrations.hf.roots import REASON, Root
 pytest.importorskip("transformers", reason=REASON)
 pytest.importorskip("accelerate", reason=REASON)
 
+import torch
 from tests.integrations.hf.tiny import classifier, trainer
+from transformers import TrainerCallback
 
 import rankzero
 from rankzero_hf import RankZeroCallback
@@ -231,6 +233,25 @@ def test_a_failure_of_ours_does_not_stop_training(root: Root, train: Train, monk
     monkeypatch.setattr("rankzero_hf.describing.arguments", lambda _: 1 / 0)
     made = train()
     assert made.state.global_step == 10
+
+
+def test_a_training_that_raises(root: Root, train: Train) -> None:
+    """If the program catches it the training is over: what the program does next is not taken for its steps."""
+
+    class Stops(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step == 3:
+                raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        train(callbacks=[Stops()])
+    layer = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    layer(torch.ones(2)).backward()
+    optimizer.step()
+    train("again", max_steps=4)
+    assert [run["points"]("optim/lr")["step"] for run in root.runs()] == [[1, 2, 3], [1, 2, 3, 4]]
+    assert not any("@2" in key for run in root.runs() for key in run["metrics"])
 
 
 def test_training_is_bit_identical(root: Root, train: Train) -> None:

@@ -32,17 +32,14 @@ class Loop:
         self.writers = Writers()
         self.seen = Seen(clock, gaps, losses, phases, Samples(clock), Scaling(losses))
         self._rests = False
+        self._unheard = 0
         self._seen_changes = -1
         self._run: Run | None = None
         self._recording: Recording | None = None
 
     def before_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> Closure | None:
         """Make sure of the run; see `rankzero_pytorch.steps.Listener`."""
-        if self.seen.phases.interrupted:
-            self.seen.phases.training()
-        recording = self._recording
-        if self._seen_changes != changes.count or (recording is not None and recording.run.state != "running"):
-            recording = self._find_run()
+        recording = self._now()
         return None if recording is None else recording.before_step(optimizer, closure, count)
 
     def after_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> None:
@@ -51,6 +48,30 @@ class Loop:
             self.seen.losses.drop()
         else:
             self._recording.after_step(optimizer, closure, count)
+
+    def stepped(self) -> None:
+        """The framework that drives the loop says that its optimizer has stepped.
+
+        Steps of which no gradient is to be sampled are then not listened to: this tells what there is to be recorded of them.
+        """
+        if not self._unheard:
+            self._unheard = 0 if self._recording is None else self._recording.pass_over()
+            if self._unheard:
+                steps.remove(self)
+            return
+        self._unheard -= 1
+        if not self._unheard:
+            steps.add(self)
+        count, recording = steps.pass_by(), self._now()
+        optimizer = None if recording is None else recording.optimizer
+        if recording is not None and optimizer is not None:
+            recording.after_step(optimizer, None, count)
+
+    def hear_all(self) -> None:
+        """Listen to every step again."""
+        if self._unheard:
+            self._unheard = 0
+            steps.add(self)
 
     def rest(self) -> None:
         """Leave the steps to another integration for a while."""
@@ -70,6 +91,15 @@ class Loop:
         if self._recording is not None:
             self._recording.look_at = 0
 
+    def _now(self) -> Recording | None:
+        """Who records the step under way."""
+        if self.seen.phases.interrupted:
+            self.seen.phases.training()
+        recording = self._recording
+        if self._seen_changes != changes.count or (recording is not None and recording.run.state != "running"):
+            recording = self._find_run()
+        return recording
+
     def _find_run(self) -> Recording | None:
         """Whose steps these are; if that fails once, it is not tried again at every step."""
         self._seen_changes = changes.count
@@ -80,6 +110,7 @@ class Loop:
         return self._recording
 
     def _change_run(self, run: Run | None) -> None:
+        self.hear_all()
         self._run = run
         recorded = None if run is None or run.disabled else run
         self.seen.phases.attach(recorded)

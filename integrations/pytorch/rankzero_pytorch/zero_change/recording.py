@@ -68,6 +68,20 @@ class Recording:
                 sampling.before_step(optimizer, closure, count)
         return None if closure is None else self._listening(closure)
 
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """The one that stepped last."""
+        return self._last[0]()
+
+    def pass_over(self) -> int:
+        """How many steps from now on need not be listened to, if a framework tells of each: none of them will be sampled."""
+        if len(self._optimizers) != 1 or len(self._samplings) > 1 or self._seen.scaling.scaler is not None:
+            return 0
+        if not self._samplings or not self._samples_gradients:
+            return LOOKS
+        missed = self._samplings[0].pass_over(LOOKS)
+        return LOOKS if missed is None else missed
+
     def after_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> None:
         """Put down what the step showed."""
         seen, numbering = self._seen, self._numbering

@@ -9,6 +9,8 @@ from transformers import BertConfig, BertForSequenceClassification, Trainer, Tra
 parser = argparse.ArgumentParser()
 parser.add_argument("--report-to", default="none")
 parser.add_argument("--fail-at", type=int, default=0)
+parser.add_argument("--fail-rank", type=int, default=1)
+parser.add_argument("--go-on", action="store_true", help="with a loop of its own after a failure")
 parser.add_argument("--more", type=json.loads, default={})
 asked = parser.parse_args()
 if asked.report_to == "rankzero":
@@ -17,8 +19,8 @@ if asked.report_to == "rankzero":
 
 class Failing(Trainer):
     def training_step(self, *args, **kwargs):
-        if asked.fail_at and self.state.global_step == asked.fail_at and self.args.process_index == 1:
-            raise RuntimeError("rank one has had enough")
+        if asked.fail_at and self.state.global_step == asked.fail_at and self.args.process_index == asked.fail_rank:
+            raise RuntimeError("this rank has had enough")
         return super().training_step(*args, **kwargs)
 
 
@@ -41,7 +43,16 @@ trainer = Failing(
     eval_dataset=data[:16],
 )  # fmt: skip
 seen = [type(callback).__name__ for callback in trainer.callback_handler.callbacks]
-trainer.train()
+try:
+    trainer.train()
+except RuntimeError:
+    if not asked.go_on:
+        raise
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.125)
+    for row in data[:4]:
+        optimizer.zero_grad()
+        model(input_ids=row["input_ids"][None], labels=torch.tensor([row["labels"]])).loss.backward()
+        optimizer.step()
 if trainer.is_world_process_zero():
     weights = sum(float(tensor.double().abs().sum()) for tensor in model.state_dict().values())
     print("seen", json.dumps({"callbacks": seen, "weights": weights, "report_to": trainer.args.report_to}))
