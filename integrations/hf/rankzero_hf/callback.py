@@ -39,8 +39,6 @@ class RankZeroCallback(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """See `transformers.TrainerCallback`; in the way of every step."""
-        if self._recording.counts:
-            trained()
         if control.should_evaluate or control.should_save:
             _step_ended(self, args, state, control)
 

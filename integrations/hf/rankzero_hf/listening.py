@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rankzero.plugin import started_by_run
+from rankzero.plugin import guarded, started_by_run
 from rankzero_pytorch.driving import driving
 from rankzero_pytorch.steps import steps
 from rankzero_pytorch.zero_change.hooks import listen, listen_without, loop
@@ -29,13 +29,15 @@ def begin(steps_done: Callable[[], int], *, alone: bool) -> bool:
     return counts
 
 
+@guarded("recording a training step")
 def stepped() -> None:
-    """The Trainer's optimizer has stepped."""
+    """The Trainer's optimizer has stepped, after the last of its batches."""
     loop.stepped()
+    loop.seen.losses.backwards += 1
 
 
 def trained() -> None:
-    """The Trainer is through with a batch, and the next one's backward pass will come."""
+    """The Trainer is through with a batch after which no step comes."""
     loop.seen.losses.backwards += 1
 
 

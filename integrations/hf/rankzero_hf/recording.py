@@ -29,7 +29,7 @@ class Recording:
         log_model: what to keep of the model: "off", "end", "checkpoint"; None for what the setting says.
 
     Attributes:
-        counts: `listening.trained` is to be called after each batch, and `listening.stepped` after each optimizer step.
+        counts: `listening.stepped` is to be called after each optimizer step, and `listening.trained` after each other batch.
     """
 
     def __init__(

@@ -41,8 +41,6 @@ class Trainers:
 
         def on_step_end(handler: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
             result = original(handler, args, state, control, **kwargs)
-            if id(handler) in self._counting:
-                trained()
             if result.should_evaluate or result.should_save:
                 hear(handler, STEP_END, result, {"args": args, "state": state, **kwargs})
             return result

@@ -20,11 +20,29 @@ class Clipping:
         self._norm_type = 2.0
         self._step = -1
         self._seen: dict[int, Tensor] = {}
+        self._ours: dict[str, Any] = {}
 
     def install(self) -> None:
         """Begin to listen."""
-        replace(clip_grad, "_get_total_norm", self._around_total)
-        replace(clip_grad, "_clip_grads_with_norm_", self._around_clip)
+        for name, around in {
+            "_get_total_norm": self._around_total,
+            "_clip_grads_with_norm_": self._around_clip,
+        }.items():
+            if name not in self._ours:
+                replace(clip_grad, name, around)
+                self._ours[name] = clip_grad.__dict__[name]
+
+    def rest(self) -> None:
+        """Nobody will ask for the norms of the next steps: the two functions are left alone, unless somebody else has wrapped them."""
+        for name, ours in self._ours.items():
+            if clip_grad.__dict__[name] is ours:
+                setattr(clip_grad, name, ours.__wrapped__)
+
+    def go_on(self) -> None:
+        """Listen again."""
+        for name, ours in self._ours.items():
+            if clip_grad.__dict__[name] is ours.__wrapped__:
+                setattr(clip_grad, name, ours)
 
     def take(self, parameters: Collection[int]) -> list[tuple[Tensor, int]]:
         """The L2 norms seen for this step of gradients of these parameters (by id), once; several where parts were clipped apart.

@@ -45,6 +45,9 @@ class Numbering:
         run: whose steps.
         first: the number of a new run's first step: 0 where rows logged by hand stand beside, which count from 0; 1 where
             a step's number is how many have been done.
+
+    Attributes:
+        undecided: it will show at the second step which numbers the steps have.
     """
 
     def __init__(self, run: Run, *, first: int) -> None:
@@ -52,6 +55,7 @@ class Numbering:
         self._first = first
         self._start = first
         self._begun: int | None = None
+        self.undecided = False
         self._scheduler: tuple[weakref.ref[LRScheduler], int] | None = None
         self._held: list[tuple[dict[str, Any], int, str | None]] = []
 
@@ -76,6 +80,7 @@ class Numbering:
             self._start = max(self._run.step, self._first)
         if scheduler is not None and scheduler.last_epoch > 0:
             self._scheduler = weakref.ref(scheduler), scheduler.last_epoch
+            self.undecided = True
 
     def step(self, count: int) -> int:
         """The number of this process's `count`-th step."""
@@ -90,11 +95,6 @@ class Numbering:
         else:
             log_aside(self._run, row, self.step(count), ranks)
 
-    @property
-    def undecided(self) -> bool:
-        """Whether it will show at the second step which numbers the steps have."""
-        return self._scheduler is not None
-
     def settled(self, count: int) -> bool:
         """Whether the numbers are known now that there is a `count`-th step: did the scheduler count the first one?"""
         if self._scheduler is None:
@@ -105,7 +105,7 @@ class Numbering:
         found = scheduler()
         if found is not None and found.last_epoch == loaded + 1:
             self._start = loaded + self._first
-        self._scheduler = None
+        self._scheduler, self.undecided = None, False
         for row, held, ranks in self._held:
             log_aside(self._run, row, self.step(held), ranks)
         self._held.clear()

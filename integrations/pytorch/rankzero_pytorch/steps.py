@@ -82,6 +82,11 @@ class Steps:
             self._handles = []
         return listening
 
+    @property
+    def heard(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._listeners)
+
     def pass_by(self) -> int:
         """The number of a step that a framework tells of, and that nobody here may have listened to."""
         if not self._listeners:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from torch import nn
 
 from rankzero import RankZeroError
-from rankzero.plugin import Run, claim
+from rankzero.plugin import Run, claim, release
 from rankzero_pytorch.clipping import clipping
 from rankzero_pytorch.numbering import Numbering
 from rankzero_pytorch.sampling import Sampling
 from rankzero_pytorch.steps import steps
 from rankzero_pytorch.wanted import Wanted
 
+NAME = "pytorch.watch"
 PRECEDENCE = 100
 """What the user asked for by hand stands before what any integration would record."""
 
@@ -60,16 +61,26 @@ class Watched:
         )
         self._samplings.append(sampling)
         clipping.install()
+        clipping.go_on()
         for quantity in QUANTITIES:
-            claim(quantity, "pytorch.watch", PRECEDENCE)
+            claim(quantity, NAME, PRECEDENCE)
         steps.add(sampling)
 
     def remove(self, run: Run, model: nn.Module | None) -> bool:
         """Stop watching a model, or all that the run watches; false if there was none."""
-        found = [s for s in self._samplings if s.run is run and (model is None or s.model() is model)]
+        return self._drop([s for s in self._samplings if s.run is run and (model is None or s.model() is model)])
+
+    def drop_ended(self) -> None:
+        """Runs that are over watch nothing: what they did not leave to others, others may record."""
+        self._drop([sampling for sampling in self._samplings if sampling.run.state != "running"])
+
+    def _drop(self, found: list[Sampling]) -> bool:
         for sampling in found:
             self._samplings.remove(sampling)
             steps.remove(sampling)
+        if found and not self._samplings:
+            for quantity in QUANTITIES:
+                release(quantity, NAME)
         return bool(found)
 
 

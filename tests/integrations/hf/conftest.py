@@ -17,6 +17,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Root]:
     found = Root(tmp_path)
     for name, value in {"DIR": str(found.path), "CODE": "off", "PACKAGES": "off", "CONSOLE": "off"}.items():
         monkeypatch.setenv(f"RANKZERO_{name}", value)
+    monkeypatch.setenv("WANDB_MODE", "disabled")  # where it is installed, "all" means it too
     monkeypatch.chdir(tmp_path)
     os.environ.pop("ACCELERATE_USE_CPU", None)
     yield found

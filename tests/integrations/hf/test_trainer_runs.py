@@ -193,7 +193,9 @@ def test_run_name_and_arguments_of_the_callback(root: Root, train: Train) -> Non
     """`run_name` names the run; a callback made by hand takes the arguments of `rankzero.init`, and stands alone."""
     train(run_name="bert-small")
     train("other", report_to="none", callbacks=[RankZeroCallback(project="nlp", tags=["tiny"], watch="gradients")])
-    first, second = root.runs()
+    train("third", max_steps=2)
+    first, second, third = root.runs()
+    assert third["points"]("grad/norm")["step"] == [1, 2]  # what the second watched is over with it
     assert first["name"] == "bert-small"
     assert (second["project"], second["tags"]) == ("nlp", ["tiny"])
     assert any(key.startswith("grad/norm/") for key in second["metrics"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from torch.optim import Optimizer
 
 from rankzero.plugin import Run, changes, training_run
+from rankzero_pytorch.clipping import clipping
 from rankzero_pytorch.steps import Closure, steps
+from rankzero_pytorch.watch import watched
 from rankzero_pytorch.zero_change.backward import Backward
 from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
@@ -58,19 +60,22 @@ class Loop:
             self._unheard = 0 if self._recording is None else self._recording.pass_over()
             if self._unheard:
                 steps.remove(self)
+                if not steps.heard:
+                    clipping.rest()
             return
-        self._unheard -= 1
-        if not self._unheard:
-            steps.add(self)
         count, recording = steps.pass_by(), self._now()
-        optimizer = None if recording is None else recording.optimizer
-        if recording is not None and optimizer is not None:
-            recording.after_step(optimizer, None, count)
+        if recording is not None:
+            recording.passed(count)
+        if self._unheard > 1:
+            self._unheard -= 1
+        else:
+            self.hear_all()
 
     def hear_all(self) -> None:
         """Listen to every step again."""
         if self._unheard:
             self._unheard = 0
+            clipping.go_on()
             steps.add(self)
 
     def rest(self) -> None:
@@ -111,6 +116,7 @@ class Loop:
 
     def _change_run(self, run: Run | None) -> None:
         self.hear_all()
+        watched.drop_ended()
         self._run = run
         recorded = None if run is None or run.disabled else run
         self.seen.phases.attach(recorded)

@@ -25,13 +25,13 @@ class Tracked:
 
     def rates(self, optimizer: Optimizer) -> list[Any]:
         """The learning rates of the groups now."""
-        groups = optimizer.param_groups
-        if len(groups) == 1:
-            rate = groups[0].get("lr")
-            return [rate if type(rate) is float else number(rate)]
-        if len(self._keys) != len(groups):
+        groups, found = optimizer.param_groups, []
+        for group in groups:
+            rate = group.get("lr")
+            found.append(rate if type(rate) is float else number(rate))
+        if len(groups) > 1 and len(self._keys) != len(groups):
             self._keys = [f"optim/lr/{group.get('name', index)}{self.suffix}" for index, group in enumerate(groups)]
-        return [number(group.get("lr")) for group in groups]
+        return found
 
     def put(self, row: dict[str, Any], rates: Rates) -> None:
         """The learning rate of the first group and, where there are several, of each under its name or number."""

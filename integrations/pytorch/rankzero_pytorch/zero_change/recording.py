@@ -68,11 +68,6 @@ class Recording:
                 sampling.before_step(optimizer, closure, count)
         return None if closure is None else self._listening(closure)
 
-    @property
-    def optimizer(self) -> Optimizer | None:
-        """The one that stepped last."""
-        return self._last[0]()
-
     def pass_over(self) -> int:
         """How many steps from now on need not be listened to, if a framework tells of each: none of them will be sampled."""
         if len(self._optimizers) != 1 or len(self._samplings) > 1 or self._seen.scaling.scaler is not None:
@@ -84,6 +79,17 @@ class Recording:
 
     def after_step(self, optimizer: Optimizer, closure: Closure | None, count: int) -> None:
         """Put down what the step showed."""
+        self._put(optimizer, count)
+        for sampling in self._samplings:
+            sampling.after_step(optimizer, closure, count)
+
+    def passed(self, count: int) -> None:
+        """A step of the one optimizer there is, which was not listened to, is done."""
+        optimizer = self._last[0]()
+        if optimizer is not None:
+            self._put(optimizer, count)
+
+    def _put(self, optimizer: Optimizer, count: int) -> None:
         seen, numbering = self._seen, self._numbering
         of_rank: OfRank | None = None
         of_job: OfJob | None = None
@@ -98,8 +104,6 @@ class Recording:
         elif seen.losses.values:
             seen.losses.drop()
         self._rows.put.append((monotonic(), count, number if settled else None, of_rank, of_job))
-        for sampling in self._samplings:
-            sampling.after_step(optimizer, closure, count)
 
     def _of_rank(self) -> OfRank | None:
         """Where this rank's time went; None for the first step."""
