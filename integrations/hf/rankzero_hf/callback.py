@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers.trainer_callback import TrainerCallback
 
-from rankzero.plugin import after_import, guarded
+from rankzero.plugin import after_import, guarded, read_settings
 from rankzero_hf.listening import stepped, trained
 from rankzero_hf.models import wanted
 from rankzero_hf.recording import EVENTS, STEP_END, Recording
@@ -30,7 +30,8 @@ class RankZeroCallback(TrainerCallback):
 
     def __init__(self, watch: str | None = None, log_model: bool | str | None = None, **given: Any) -> None:
         self._recording = Recording(given, watch=watch, log_model=None if log_model is None else wanted(log_model))
-        after_import("transformers.trainer", notice_failures)
+        if read_settings().mode != "disabled":
+            after_import("transformers.trainer", notice_failures)
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """See `transformers.TrainerCallback`; in the way of every step."""
