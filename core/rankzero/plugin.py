@@ -26,6 +26,7 @@ from typing import Any, Protocol, runtime_checkable
 from rankzero import settings
 from rankzero.errors import MissingDependencyError, guard, guarded, warn_once
 from rankzero.run.config.hyperparameters import plain
+from rankzero.run.exits import exits
 from rankzero.run.facts.secrets import scrub
 from rankzero.run.imports import after_import
 from rankzero.run.init import changes, holding, init
@@ -108,7 +109,8 @@ class _Capture:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.owners: dict[str, tuple[int, str]] = {}
-        self.lines: dict[tuple[str, str, str, str], None] = {}
+        self.heard: set[tuple[str, str, str, str]] = set()  # what the described run was told
+        self.waiting: dict[tuple[str, str, str, str], None] = {}  # what the next one will be
         self.offered: dict[str, dict[str, Any]] = {}
         self.run: Run | None = None
         self.described: Run | None = None
@@ -117,10 +119,11 @@ class _Capture:
         """Tell a run that has not heard it yet what was found before it was there."""
         if self.described is run:
             return
-        self.described = run
+        lines, self.waiting = self.waiting, {}
+        self.described, self.heard = run, set(lines)
         for source, values in self.offered.items():
             run.config.update(values, source=source)
-        for line in self.lines:
+        for line in lines:
             run.capture(*line)
 
 
@@ -270,7 +273,9 @@ def release(quantity: str, by: str) -> None:
 
 
 def report(what: str, outcome: str, by: str, why: str = "") -> None:
-    """Add a line to the capture report, once however often it is called.
+    """Add a line to the capture report of the run that is recorded, once however often it is called.
+
+    Every run hears for itself what is true of it; what is said before there is one waits for it.
 
     Args:
         what: the quantity or thing.
@@ -279,11 +284,14 @@ def report(what: str, outcome: str, by: str, why: str = "") -> None:
         why: for what was not recorded, one sentence.
     """
     line = (what, outcome, by, why)
-    if line in _capture.lines:
-        return
-    _capture.lines[line] = None
     run = _capture.described
-    if run is not None and run is (
-        current_run() or run
-    ):  # a run that ends is nobody's current one, and has its last rows written
+    if run is None or not _listens(run):
+        _capture.waiting[line] = None
+    elif line not in _capture.heard:
+        _capture.heard.add(line)
         run.capture(*line)
+
+
+def _listens(run: Run) -> bool:
+    """Whether this is the run that is recorded. One that ends is nobody's current run while its last rows are made."""
+    return run is current_run() or (current_run() is None and (run.state == "running" or run in exits))

@@ -14,6 +14,7 @@ import pytest
 
 import rankzero
 from rankzero import plugin
+from rankzero.records import Capture
 from rankzero.testing import Recorded
 
 
@@ -113,3 +114,21 @@ def test_the_last_rows_may_bring_a_line_of_the_report() -> None:
     recorded = Recorded(folder)
     assert recorded.values("late") == [1.0]
     assert "late" in recorded.captured("recorded")
+
+
+def test_every_run_has_a_report_of_its_own() -> None:
+    """A line told of one run does not stand in the next one's report, unless it is told again."""
+    settings = {"console": False, "code": False}
+    plugin.report("before", "off", "some", "there is no run yet")
+    first = plugin.open_run("some", settings=settings)
+    for what in ("once", "again", "again"):
+        plugin.report(what, "recorded", "some")
+    second = plugin.open_run("some", settings=settings)
+    plugin.report("again", "recorded", "some")
+    folders = first.dir, second.dir
+    second.finish()
+    told = [
+        [record.what for record in Recorded(folder).records if isinstance(record, Capture) and record.by == "some"]
+        for folder in folders
+    ]
+    assert told == [["before", "once", "again"], ["again"]]
