@@ -28,6 +28,8 @@ _BEHIND = ("loss", "grad/norm", "optim/lr", "throughput/", "grad/", "optim/", "w
 """Our own metrics in the order in which a training is usually judged; the user's own come before them."""
 
 _NEVER = ("progress/", "system/", "time/", "compile/")
+_AXES = {"epoch", "step", "global_step"}
+"""Last parts of names under which programs log where they are, to draw the others over."""
 
 
 def section(view: RunView, width: int) -> RenderableType | None:
@@ -53,7 +55,8 @@ def choose(view: RunView) -> tuple[list[str], list[str]]:
     drawable = [
         key
         for key, metric in view.metrics.items()
-        if metric.count > 1 and metric.min is not None and key not in hidden and not key.startswith(_NEVER)
+        if metric.count > 1 and metric.min is not None and key not in hidden
+        if not key.startswith(_NEVER) and key.rpartition("/")[2] not in _AXES
     ]
     axes = {view.define(key).step_metric for key in drawable}
     ranked = sorted((key for key in drawable if key not in axes), key=lambda key: _order(view, key))

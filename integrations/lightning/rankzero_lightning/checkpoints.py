@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ class Checkpoints:
     def __init__(self, log_model: bool | str) -> None:
         self.log_model = log_model
         self._waiting: dict[int, Any] = {}
-        self._kept: dict[str, float] = {}
+        self._kept: dict[str, Any] = {}
 
     def saved(self, run: Run, callback: Any) -> None:
         """A `ModelCheckpoint` has saved a checkpoint."""
@@ -46,8 +48,14 @@ class Checkpoints:
         """Copy the callback's checkpoints into the run's files, those that changed since they were copied last."""
         paths = [getattr(callback, "last_model_path", ""), getattr(callback, "best_model_path", "")]
         for name in dict.fromkeys(str(path) for path in [*paths, *getattr(callback, "best_k_models", {})] if path):
-            path = Path(name)
-            if not path.is_file() or self._kept.get(name) == path.stat().st_mtime:
+            system, place = importlib.import_module("fsspec.core").url_to_fs(name)  # what Lightning itself saves with
+            if not system.isfile(place) or self._kept.get(name) == system.ukey(place):
                 continue
-            self._kept[name] = path.stat().st_mtime
-            run.save(path, path.parent)
+            self._kept[name] = system.ukey(place)
+            if "://" not in name:
+                run.save(name, Path(name).parent)
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                copy = Path(folder, Path(name).name)
+                system.get_file(place, str(copy))
+                run.save(copy, folder)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
 from rankzero.plugin import guarded, read_settings, replace
+from rankzero_lightning.by_hand import by_hand
 from rankzero_lightning.fit import Fit
 from rankzero_lightning.flavors import Flavor
 from rankzero_lightning.recording import Recording
+from rankzero_lightning.trainers import trainers
 
 Look = Callable[[Recording, Any, tuple[Any, ...]], None]
 
@@ -55,41 +56,6 @@ SELDOM = (BEFORE.keys() | AFTER.keys()) - {"on_before_backward", "on_after_backw
 """Those of them that are always heard; the others come with every step, and a fit asks for those that it needs."""
 
 
-class Trainers:
-    """The Trainers of this process; `current` is the one at work, if it is recorded or its rehearsal must not be."""
-
-    def __init__(self) -> None:
-        self.current: Recording | None = None
-        self._known: weakref.WeakKeyDictionary[Any, Recording] = weakref.WeakKeyDictionary()
-
-    def active(self, trainer: Any) -> Recording | None:
-        """What is recorded of this Trainer now."""
-        recording = self.current
-        return recording if recording is not None and recording.active and recording.of(trainer) else None
-
-    def known(self, trainer: Any) -> Recording | None:
-        """What was recorded of this Trainer, if anything."""
-        return self._known.get(trainer)
-
-    def begin(self, trainer: Any, checkpoint: Any) -> None:
-        """A Trainer sets to work."""
-        recording = self._known.get(trainer)
-        if recording is None:
-            recording = self._known[trainer] = Recording(trainer)
-        self.current = recording
-        recording.begin(trainer, checkpoint)
-
-    def end(self) -> None:
-        """It is done."""
-        recording, self.current = self.current, None
-        if recording is not None:
-            recording.end()
-
-
-trainers = Trainers()
-"""Of this process."""
-
-
 def install(flavor: Flavor) -> None:
     """Listen to the Trainers of a flavor, once however often it is asked for; to none where nothing is to be recorded."""
     if read_settings().mode == "disabled":
@@ -102,6 +68,8 @@ def install(flavor: Flavor) -> None:
     replace(call, "_call_callbacks_on_load_checkpoint", _around_loading)
     connector = flavor.module("trainer.connectors.logger_connector.logger_connector")
     replace(connector._LoggerConnector, "log_metrics", _around_metrics)  # noqa: SLF001 - no public way
+    loggers = flavor.module("loggers")
+    by_hand.listen(getattr(loggers, name) for name in loggers.__all__)
     replace(flavor.module("loops.fetchers")._DataFetcher, "__next__", _around_fetch)  # noqa: SLF001
     automatic = flavor.module("loops.optimization.automatic")
     replace(automatic._AutomaticOptimization, "run", _around_batch)  # noqa: SLF001
@@ -111,11 +79,13 @@ def install(flavor: Flavor) -> None:
 
 def _around_run(original: Callable[..., Any]) -> Callable[..., Any]:
     begin = guarded("noticing a Trainer")(trainers.begin)
+    catch_up = guarded("noticing a Trainer's loggers")(by_hand.catch_up)
     end = guarded("noticing that a Trainer is done")(trainers.end)
     failed = guarded("noticing that a Trainer failed")(Recording.failed)
 
     def _run(trainer: Any, *args: Any, **kwargs: Any) -> Any:
         begin(trainer, kwargs.get("ckpt_path", args[1] if len(args) > 1 else None))
+        catch_up(trainer)
         try:
             return original(trainer, *args, **kwargs)
         except BaseException as error:
@@ -170,7 +140,8 @@ def _around_metrics(original: Callable[..., Any]) -> Callable[..., Any]:
     saw = guarded("recording metrics")(Recording.metrics)
 
     def log_metrics(connector: Any, metrics: Any, step: int | None = None, *args: Any, **kwargs: Any) -> Any:
-        result = original(connector, metrics, step, *args, **kwargs)
+        with by_hand.passed_over():
+            result = original(connector, metrics, step, *args, **kwargs)
         recording = trainers.active(connector.trainer)
         if recording is not None:
             saw(recording, connector.trainer, metrics, step)

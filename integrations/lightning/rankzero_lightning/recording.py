@@ -18,9 +18,9 @@ from rankzero_lightning.phases import NAME, PRECEDENCE, Phases
 from rankzero_pytorch.wanted import Wanted
 from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
-from rankzero_pytorch.zero_change.hooks import rest
+from rankzero_pytorch.zero_change.hooks import loop, rest
 
-WHOLE = ("loop", "SummaryWriter")
+WHOLE = "loop"
 """Claimed for as long as a Trainer works: plain-PyTorch capture stands down."""
 
 OWN = ("loss", "optim/lr", "grad/norm", "time/step", "throughput/samples", "time/eval", "time/checkpoint")
@@ -51,10 +51,16 @@ class Recording:
         self.hears: set[str] = set()
         self._continued = ""
         self._described = False
+        self._told: list[Any] = []
 
     def of(self, trainer: Any) -> bool:
         """Whether this is about that Trainer."""
         return self._trainer() is trainer
+
+    def is_told_by(self, logger: Any) -> bool:
+        """Whether that is its Trainer's first logger."""
+        trainer = self._trainer()
+        return trainer is not None and any(found is logger for found in trainer.loggers[:1])
 
     # -- one fit, validation, test or prediction ------------------------------------------------------------------------
 
@@ -67,7 +73,7 @@ class Recording:
         asked = self._logger is not None or self._options is not None
         self.active = not rehearsal and (asked or started_by_run())
         if self.active or rehearsal:
-            for quantity in WHOLE:
+            for quantity in (WHOLE, "SummaryWriter") if rehearsal else (WHOLE,):
                 claim(quantity, NAME, PRECEDENCE)
             rest(resting=True)
         if not self.active:
@@ -98,7 +104,7 @@ class Recording:
         """The Trainer is done with it."""
         self._end_fit()
         self.active = False
-        for quantity in WHOLE + OWN:
+        for quantity in (WHOLE, "SummaryWriter", *OWN):
             release(quantity, NAME)
         rest(resting=False)
 
@@ -137,6 +143,22 @@ class Recording:
         run.log(row, step=step)
         report("metrics", "recorded", NAME)
 
+    def told(self, metrics: Any, step: int | None) -> None:
+        """The program has told its logger these metrics by itself."""
+        trainer = self._trainer()
+        run = self._of_now(trainer) if self.active else self._run
+        if run is None or self._logger is not None or run.state != "running":
+            return
+        run.log(metrics, step=batches_that_stepped(trainer) if step is None else int(step))
+        report("metrics", "recorded", NAME)
+
+    def configured(self, params: Any) -> None:
+        """The program has told its logger these hyperparameters by itself."""
+        if self._described and self._run is not None and self._run.state == "running":
+            self._run.config.update(params, source=SOURCE)
+        elif self.active:
+            self._told.append(params)
+
     def begin_checkpoint(self, trainer: Any) -> bool:
         """A checkpoint is about to be saved."""
         return self.fit is not None and self._begin_phase(trainer, "checkpoint")
@@ -166,11 +188,13 @@ class Recording:
             return None
         if run is not self._run:
             self._run, self._phases = run, Phases(run, self.clock, self._gaps)
+            loop.writers.attach(run)
         if not self._described and run.rank == 0:
             self._described = True
-            given = {} if self._logger is not None else hyperparameters_of(trainer, trainer.lightning_module)
-            if given:
-                run.config.update(given, source=SOURCE)
+            if self._logger is None:
+                for given in (hyperparameters_of(trainer, trainer.lightning_module), *self._told):
+                    run.config.update(given, source=SOURCE)
+            self._told.clear()
         return run
 
     def _made(self) -> Run | None:

@@ -137,6 +137,15 @@ def test_checkpoints(kit: Kit, root: Path, tmp_path: Path, log_model: bool | str
     assert len(list(files.glob("*.ckpt")) if files.exists() else []) == kept
 
 
+def test_a_checkpoint_behind_an_address_is_kept_too(kit: Kit, root: Path, tmp_path: Path) -> None:
+    """With `log_model=True` a checkpoint that lies on another file system is copied to the run's files as well."""
+    checkpoint = kit.pl.callbacks.ModelCheckpoint(dirpath=f"memory://{tmp_path.name}")
+    kit.trainer(tmp_path, logger=kit.RankZeroLogger(log_model=True), callbacks=[checkpoint], max_epochs=1).fit(kit.Model())
+    rankzero.finish()
+    (kept,) = (folders(root)[0] / "files").glob("*.ckpt")
+    assert torch.load(kept, weights_only=True)["global_step"] == 3
+
+
 @pytest.mark.parametrize("status", ["success", "failed", "aborted"])
 def test_finalize_with_each_status(kit: Kit, root: Path, status: str) -> None:
     """After it everything is on disk, and the logger still works."""

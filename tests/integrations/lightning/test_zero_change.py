@@ -25,7 +25,10 @@ def _told(lines: list[str]) -> dict[str, Any]:
     [("lightning", "true"), ("lightning", "false"), ("lightning", "csv"), ("pytorch_lightning", "true")],
 )
 def test_any_trainer_is_recorded_and_none_the_wiser(command: Command, flavor: str, logger: str) -> None:
-    """Callbacks, loggers, checkpoint folder, metrics and weights are what they are without us; the run holds it all."""
+    """Callbacks, loggers, checkpoint folder, metrics and weights are what they are without us; the run holds it all.
+
+    That is, what a logger was told by hand as well, its TensorBoard writer included, and nothing of it twice.
+    """
     pytest.importorskip(flavor)
     arguments = ("--flavor", flavor, "--logger", logger)
     below = _told(command.python("trains.py", *arguments, below=True))
@@ -45,6 +48,12 @@ def test_any_trainer_is_recorded_and_none_the_wiser(command: Command, flavor: st
     config: Any = recorded.config
     assert (config["lr"], config["trainer"]["max_epochs"], config["optimizer"]["class"]) == (0.1, 2, "SGD")
     assert {"metrics", "loss", "grad/norm", "time/step"} <= recorded.captured("recorded")
+    told = {"by_hand": [3, 7]} if logger != "false" else {}
+    told |= {"of_tensorboard": [3, 7]} if logger == "true" else {}
+    assert {
+        key: recorded.steps(key) for key in ("by_hand", "of_tensorboard", "hp_metric") if key in recorded.series
+    } == told
+    assert config.get("seed") == (None if logger == "false" else 0)
     (best,) = [
         r.values["checkpoint/best"]
         for r in recorded.records

@@ -125,6 +125,16 @@ def test_an_error_in_backward_passes_through() -> None:
     assert losses.take(torch.optim.SGD([weight])) == 2.0
 
 
+def test_counting_operations_is_no_training() -> None:
+    """A backward pass of shapes without values, as operations are counted with, computes nothing and leaves nothing."""
+    losses, clock = Losses(), Clock()
+    backward = _listen(losses, clock)
+    backward(torch.ones(2, requires_grad=True, device="meta").sum())
+    weight = torch.ones(2, requires_grad=True)
+    backward(weight.sum())
+    assert losses.take(torch.optim.SGD([weight])) == 2.0
+
+
 def test_recomputed_parts_are_no_backward_of_their_own() -> None:
     """Activation checkpointing calls backward inside backward: one pass, one loss."""
     losses, clock = Losses(), Clock()

@@ -61,7 +61,9 @@ class Backward:
         self._gaps.begin()
 
     def _end(self, tensors: Any, gradients: Any) -> None:
-        self._losses.see(tensors, gradients)
         first = tensors if isinstance(tensors, Tensor) else tensors[0]
+        if first.is_meta:  # shapes without values, to count operations: nothing was computed
+            return
+        self._losses.see(tensors, gradients)
         if not first.is_cpu:
             self._gaps.end(first.device)

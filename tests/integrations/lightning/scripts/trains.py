@@ -41,6 +41,10 @@ class Model(BoringModel):
             raise ValueError("failed on purpose")
         loss = super().training_step(batch, batch_idx)["loss"]
         self.log("train_loss", loss)
+        if self.logger is not None and batch_idx == 3:
+            self.logger.log_metrics({"by_hand": 7.0}, step=self.trainer.global_step)
+            if hasattr(self.logger.experiment, "add_scalar"):
+                self.logger.experiment.add_scalar("of_tensorboard", 3.0, self.trainer.global_step)
         return loss
 
     def validation_step(self, batch, batch_idx):
@@ -78,6 +82,8 @@ def main():
             enable_progress_bar=False, enable_model_summary=False, logger=logger(),
             fast_dev_run=2 if asked.fast_dev_run else False,
         )  # fmt: skip
+        if trainer.logger is not None:
+            trainer.logger.log_hyperparams({"seed": 0})
         model = Model()
         if asked.lr_find:
             tuner = importlib.import_module(f"{pl.__name__}.tuner").Tuner(trainer)
