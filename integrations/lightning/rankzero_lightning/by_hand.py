@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 from rankzero.plugin import guarded, replace
@@ -37,7 +38,8 @@ class ByHand:
                 continue
             for name, around in (("log_metrics", _around_metrics), ("log_hyperparams", _around_hyperparameters)):
                 for owner in logger.__mro__:
-                    replace(owner, name, around)
+                    if isinstance(vars(owner).get(name), FunctionType):
+                        replace(owner, name, around)
 
     def catch_up(self, trainer: Any) -> None:
         """A Trainer sets to work: its loggers may be of any class, and may have been told hyperparameters before."""
