@@ -56,6 +56,7 @@ __all__ = [
     "offer_config",
     "open_run",
     "opened_here",
+    "plain",
     "read_settings",
     "release",
     "replace",

@@ -11,7 +11,7 @@ from typing import Any
 
 import rankzero
 from rankzero import Image, RankZeroError, Text
-from rankzero.plugin import Run, current_run, guard, read_settings, training_run
+from rankzero.plugin import Run, current_run, guard, plain, read_settings, training_run
 from rankzero_lightning.checkpoints import Checkpoints
 from rankzero_lightning.describing import SOURCE
 from rankzero_pytorch.tables import Table
@@ -73,6 +73,7 @@ class LoggerCore:
         self._prefix = prefix
         self._run = experiment
         self._beside = False
+        self._early: list[dict[str, Any]] = []
         self._checkpoints = Checkpoints(log_model)
         self._wishes: dict[str, Any] = {
             "name": name, "group": group, "job_type": job_type, "tags": None if tags is None else list(tags),
@@ -91,6 +92,9 @@ class LoggerCore:
             if run is not None:
                 self._id = run.id
             run = self._run = self._open()
+            early, self._early = self._early, []
+            for told in early:
+                _configure(run, **told)
         return run
 
     @property
@@ -130,16 +134,18 @@ class LoggerCore:
     def log_hyperparams(
         self, params: Mapping[str, Any] | Namespace, metrics: Mapping[str, Any] | None = None, **more: Any
     ) -> None:
-        """Put hyperparameters into the run's config, nested as they are, and `metrics` into its summary."""
+        """Put hyperparameters into the run's config, nested as they are, and `metrics` into its summary.
+
+        Where there is no run yet they wait for it: its processes, or the checkpoint that it goes on from, may come later.
+        """
         if self._is_other_rank():
             return
-        run = self.live()
         with guard("logging hyperparameters"):
-            run.config.update(params, source=SOURCE)
-            if more:
-                run.config.update(more, source=SOURCE)
-            if metrics:
-                run.summary.update(dict(metrics))
+            told = {"params": {**plain(params), **plain(more)}, "metrics": dict(metrics or {})}
+            if self._run is None:
+                self._early.append(told)
+            else:
+                _configure(self.live(), **told)
 
     def log_graph(self, model: Any, input_array: Any = None) -> None:
         """Put the model's size and layers into the run's config."""
@@ -160,6 +166,8 @@ class LoggerCore:
 
     def finalize(self, status: str) -> None:
         """Write what is outstanding. The run goes on until the process ends: a test may follow the fit."""
+        if self._early and not self._is_other_rank():
+            self.live()
         if self._run is None or self._run.state != "running":
             return
         with guard("finishing a Trainer's work"):
@@ -260,3 +268,9 @@ class LoggerCore:
     def _is_other_rank(self) -> bool:
         """Whether this process is not the one that records for the job, as Lightning sees it."""
         raise NotImplementedError
+
+
+def _configure(run: Run, params: dict[str, Any], metrics: dict[str, Any]) -> None:
+    run.config.update(params, source=SOURCE)
+    if metrics:
+        run.summary.update(metrics)

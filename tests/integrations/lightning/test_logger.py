@@ -79,6 +79,8 @@ def test_hyperparameters_of_every_kind(kit: Kit, root: Path) -> None:
     logger.log_hyperparams({"none": None, "dict": {"a": 1}, "list": [2, 3], "path": Path("path"), 1: 1})
     logger.log_hyperparams(Namespace(wide=np.int64(4), flag=np.bool_(1), half=np.float16(0.5), z=np.complex64(7 + 2j)))
     logger.log_hyperparams(params={"model": torch.nn.ReLU, "f": print}, metrics={"score": 0.5})
+    assert not root.exists()  # they wait for the run
+    logger.finalize("success")
     rankzero.finish()
     config = only(root).config
     assert config["dict"] == {"a": 1}
@@ -140,7 +142,9 @@ def test_checkpoints(kit: Kit, root: Path, tmp_path: Path, log_model: bool | str
 def test_a_checkpoint_behind_an_address_is_kept_too(kit: Kit, root: Path, tmp_path: Path) -> None:
     """With `log_model=True` a checkpoint that lies on another file system is copied to the run's files as well."""
     checkpoint = kit.pl.callbacks.ModelCheckpoint(dirpath=f"memory://{tmp_path.name}")
-    kit.trainer(tmp_path, logger=kit.RankZeroLogger(log_model=True), callbacks=[checkpoint], max_epochs=1).fit(kit.Model())
+    kit.trainer(tmp_path, logger=kit.RankZeroLogger(log_model=True), callbacks=[checkpoint], max_epochs=1).fit(
+        kit.Model()
+    )
     rankzero.finish()
     (kept,) = (folders(root)[0] / "files").glob("*.ckpt")
     assert torch.load(kept, weights_only=True)["global_step"] == 3
