@@ -14,6 +14,7 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn, Protocol
 
 from rankzero.errors import guard
+from rankzero.run import door
 from rankzero.run.threads import in_main
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -162,8 +163,9 @@ class Exits:
                 run.end(ending)
 
     def _at_exit(self) -> None:
-        if self._runs and os.getpid() == self._pid:
+        if os.getpid() == self._pid:
             self._end_all(self._ending)
+            door.close_all()
 
     def _heard(self, error: BaseException, trace: TracebackType | None) -> None:
         self._ending = ending_of(error)

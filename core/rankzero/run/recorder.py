@@ -13,6 +13,7 @@ from rankzero import records
 from rankzero.errors import guard, warn_once
 from rankzero.journal import Journal
 from rankzero.run.chore import Chore
+from rankzero.run.door import Door
 from rankzero.run.exits import exits
 from rankzero.run.rows import ASIDE, RowWriter
 from rankzero.run.threads import Thread, background
@@ -59,7 +60,8 @@ class Recorder:
         self._flush_interval = flush_interval
         self._beat_interval = beat_interval
         self._queue_limit = queue_limit
-        self._rows = RowWriter(started)
+        self._door = Door()
+        self._rows = RowWriter(started, self._door)
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._stop = False
@@ -155,6 +157,7 @@ class Recorder:
         """In a forked child: forget everything, hold nothing, write nothing."""
         self.queue = collections.deque()
         self._lock = threading.RLock()
+        self._door = self._rows.door = Door()
         self._wake = threading.Event()
         self._thread = None
         self._stop = True
@@ -271,7 +274,7 @@ class Recorder:
         """Queue what the sources have."""
         for source in self.sources:
             with guard("asking for rows"):
-                for t, step, ranks, row in source():
+                for t, step, ranks, row in self._door.each(source):
                     kept = row if PLAIN.issuperset(map(type, row.values())) else mixed(row)
                     if kept is not None:
                         self.queue.append((t, step, ASIDE, ranks, kept))

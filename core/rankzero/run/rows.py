@@ -8,6 +8,7 @@ from typing import Any
 
 from rankzero import records
 from rankzero.errors import guard, warn_once
+from rankzero.run.door import Door
 from rankzero.run.loading import forks_wait
 from rankzero.run.values.mixed import Mixed, Waiting
 
@@ -28,7 +29,8 @@ Pin = Callable[[records.Record], None]
 class RowWriter:
     """Numbers steps and encodes rows, in the order in which they were queued."""
 
-    def __init__(self, started: float) -> None:
+    def __init__(self, started: float, door: Door) -> None:
+        self.door = door
         self.next_step = 0
         self.last_step: int | None = None
         self.pending: collections.deque[Waiting] = collections.deque()
@@ -62,7 +64,7 @@ class RowWriter:
     def give_up_waiting(self) -> None:
         """At the end of the run: keep of the rows that still wait for a device what is there."""
         for waiting in self.pending:
-            waiting.give_up()
+            self.door.inside(waiting.give_up, None)
 
     def _chunk(self, chunk: list[Any], pin: Pin) -> bytes:
         rows: list[list[Any]] = []
@@ -134,11 +136,15 @@ class RowWriter:
         """The lines of rows whose values have arrived, oldest first."""
         lines: list[bytes] = []
         while self.pending:
-            if len(self.pending) <= PENDING_LIMIT and not self.pending[0].ready():
+            if not self.door.inside(self._may_be_read, otherwise=False):
                 break
+            waiting = self.pending.popleft()
             with guard("reading a logged value"):
-                lines.extend(self._mixed(self.pending.popleft(), pin))
+                lines.extend(self.door.inside(lambda: list(self._mixed(waiting, pin)), []))  # noqa: B023 - called here
         return b"".join(lines)
+
+    def _may_be_read(self) -> bool:
+        return len(self.pending) > PENDING_LIMIT or self.pending[0].ready()
 
     def _mixed(self, waiting: Waiting, pin: Pin) -> Iterator[bytes]:
         with forks_wait():

@@ -29,6 +29,10 @@ _NOTHING: dict[str, Any] = {}
 """What a row for the job is on another rank: only its step counts, so that all ranks number their own rows alike."""
 
 
+FINISHING = 0.9
+"""The part of the finish timeout that a run has; the rest is for whoever is inside of a framework: see `rankzero.run.door`."""
+
+
 class Run:
     """A job's record. Made by `rankzero.init`; every process of the job holds one, only rank zero's speaks for the job.
 
@@ -306,7 +310,7 @@ class Run:
             elif self not in exits:
                 return
         with guard("finishing the run"):
-            self._process.finish(ending, time.monotonic() + self.settings.finish_timeout)
+            self._process.finish(ending, time.monotonic() + FINISHING * self.settings.finish_timeout)
         exits.remove(self)
         self.log = self._too_late  # type: ignore[method-assign]
 

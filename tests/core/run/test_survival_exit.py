@@ -145,6 +145,28 @@ def test_hundreds_of_values_that_hang(root: Any) -> None:
     assert seconds < 0.5 + 2.0 + SLACK
 
 
+INSIDE = """
+import torch
+from rankzero.plugin import feed
+numbers = torch.randn(400_000)
+class Slow:
+    def ready(self): return True
+    def value(self): return [numbers.mul(2.0).norm().item() for _ in range(20)][0]
+def source():
+    while True:
+        yield time.monotonic(), None, None, {"slow": Slow().value()}
+"""
+
+
+@pytest.mark.parametrize("last", ["feed(run, source)", "for _ in range(20_000): run.log({'slow': Slow()})"])
+def test_values_that_are_still_being_made(root: Any, last: str) -> None:
+    """The writer thread is not torn out of torch when the time is up, which would abort the process."""
+    training = _Training(root, setup=INSIDE, last=f"{last}\ntime.sleep(0.3)\nsys.exit(3)")
+    code, seconds = training.end()
+    assert code == 3
+    assert seconds < 0.3 + 2.0 + SLACK
+
+
 def test_sigterm_while_finishing(root: Any) -> None:
     """A signal that arrives while the run is being closed ends the process as ever, and the run is closed."""
     last = "run.log({'stuck': Never(), 'x': 2})\nprint('finishing', flush=True)\nrun.finish()\ntime.sleep(60)"
