@@ -1,5 +1,5 @@
 # make demo    record an ordinary two-process training script and show what was recorded
-# make demo-lightning, demo-hf, demo-jax    the same for a framework, in an environment of its own
+# make demo-lightning, demo-hf, demo-keras, demo-jax    the same for a framework, in an environment of its own
 # make test    install the tools and pass the tests: test-core, then test-<leg> for each environment of tests/legs
 # make check   format, lint, types, import contracts
 # make bench   the benchmarks, beside other trackers
