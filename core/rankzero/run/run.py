@@ -42,6 +42,8 @@ class Run:
         state: the word "running", or how the run ended; to be read only.
     """
 
+    _watches = False
+
     def __init__(self, process: Process, settings: Settings) -> None:
         self.settings = settings
         self.config = Config(self._config_changed)
@@ -164,6 +166,7 @@ class Run:
             log_freq: optimizer steps between samples; by default chosen so that they cost under 0.5 % of the step.
             **options: of the framework's integration, e.g. histograms=True.
         """
+        self._watches = True
         for model in models if isinstance(models, list | tuple) else [models]:
             if not any(
                 found.watch(self, model, log=log, log_freq=log_freq, **options)
@@ -300,7 +303,13 @@ class Run:
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         """End the run: everything logged is written. Waits two seconds at most."""
         code = exit_code or 0
-        self.end(Ending("failed" if code else "finished", code))
+        self._close(Ending("failed" if code else "finished", code))
+
+    def _close(self, ending: Ending) -> None:
+        self.end(ending)
+        if self._watches:  # what it did not leave to others, others may record
+            self._watches = False
+            self.unwatch()
 
     def end(self, ending: Ending) -> None:
         """End the run in a given way; the first call wins, later ones wait for it."""
@@ -322,7 +331,7 @@ class Run:
     ) -> None:
         if error is not None and not isinstance(error, SystemExit):
             tell(self, error, trace)
-        self.end(Ending("finished", 0) if error is None else ending_of(error))
+        self._close(Ending("finished", 0) if error is None else ending_of(error))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self

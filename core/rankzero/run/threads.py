@@ -37,11 +37,24 @@ class Unseen:
 
     def _run(self) -> None:
         self.ident = _thread.get_ident()
+        _unseen.add(self.ident)
         try:
             self._work()
         finally:
-            threading._active.pop(self.ident, None)  # type: ignore[attr-defined]  # noqa: SLF001 - where psutil makes it known
+            forget()
+            _unseen.remove(self.ident)
             self._over.set()
+
+
+_unseen: set[int] = set()
+"""The idents of such threads."""
+
+
+def forget() -> None:
+    """A library asked `threading` about this thread and so made it known there (psutil does when imported): if it is unseen, no more."""
+    ident = _thread.get_ident()
+    if ident in _unseen:
+        threading._active.pop(ident, None)  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way to say so
 
 
 Thread = threading.Thread | Unseen

@@ -70,10 +70,6 @@ class Watched:
         """Stop watching a model, or all that the run watches; false if there was none."""
         return self._drop([s for s in self._samplings if s.run is run and (model is None or s.model() is model)])
 
-    def drop_ended(self) -> None:
-        """Runs that are over watch nothing: what they did not leave to others, others may record."""
-        self._drop([sampling for sampling in self._samplings if sampling.run.state != "running"])
-
     def _drop(self, found: list[Sampling]) -> bool:
         for sampling in found:
             self._samplings.remove(sampling)

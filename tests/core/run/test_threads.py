@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import _thread
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from tests.launchers.commands import clean_environ
+
+from rankzero.ranks import current
+from rankzero.run.facts.system import Sampler
+from rankzero.run.threads import Unseen
 
 LOOKS = """
 import threading, time
@@ -38,3 +44,20 @@ def test_who_sees_them(tmp_path: Path, launched: bool) -> None:
         assert "rankzero-writer" in seen.partition("]")[0]
     journal = next((tmp_path / "runs").glob("*/*/journal/*.jsonl")).read_text()
     assert '"finished"' in journal
+
+
+def test_a_library_that_makes_it_known() -> None:
+    """The library psutil asks `threading` about the thread that imports it; after a sample it is unknown again."""
+    known: list[bool] = []
+    ranks = current()
+
+    def work() -> None:
+        threading.current_thread()
+        known.append(_thread.get_ident() in {thread.ident for thread in threading.enumerate()})
+        Sampler(ranks).sample()
+        known.append(_thread.get_ident() in {thread.ident for thread in threading.enumerate()})
+
+    thread = Unseen(work)
+    thread.start()
+    thread.join(60)
+    assert known == [True, False]

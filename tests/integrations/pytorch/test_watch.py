@@ -13,6 +13,8 @@ from torch import Tensor, nn
 import rankzero
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integrations.pytorch.conftest import Recorded
 
 CLOSE = 1e-3
@@ -354,6 +356,22 @@ def test_unwatch_ends_it(run: rankzero.Run, recorded: Callable[[], Recorded]) ->
     run.unwatch()
     assert len(hooks._global_optimizer_pre_hooks) == before
     assert len(recorded().values("grad/norm")) == 1
+
+
+def test_a_run_that_is_over_watches_nothing(root: Path) -> None:
+    """`finish()` ends what `watch` began, and so does leaving the `with` of a run."""
+    from torch.optim import optimizer as hooks
+
+    before = len(hooks._global_optimizer_pre_hooks)
+    finished = rankzero.init(project="test", dir=root)
+    finished.watch(_model())
+    assert len(hooks._global_optimizer_pre_hooks) > before
+    finished.finish()
+    assert len(hooks._global_optimizer_pre_hooks) == before
+    with rankzero.init(project="test", dir=root) as left:
+        left.watch(_model())
+        assert len(hooks._global_optimizer_pre_hooks) > before
+    assert len(hooks._global_optimizer_pre_hooks) == before
 
 
 def test_numbers_go_on_after_a_checkpoint(run: rankzero.Run, recorded: Callable[[], Recorded]) -> None:

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from rankzero.ranks import Ranks
+from rankzero.run import threads
 from rankzero.run.facts.gpus import Gpus
 from rankzero.run.loading import forks_wait
 
@@ -61,6 +62,7 @@ class Sampler:
         with forks_wait():
             import psutil
 
+            threads.forget()
         return {"system/process_memory": psutil.Process(os.getpid()).memory_info().rss}
 
     @staticmethod

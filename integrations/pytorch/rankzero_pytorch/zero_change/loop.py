@@ -7,7 +7,6 @@ from torch.optim import Optimizer
 from rankzero.plugin import Run, changes, training_run
 from rankzero_pytorch.clipping import clipping
 from rankzero_pytorch.steps import Closure, steps
-from rankzero_pytorch.watch import watched
 from rankzero_pytorch.zero_change.backward import Backward
 from rankzero_pytorch.zero_change.clock import Clock
 from rankzero_pytorch.zero_change.gaps import Gaps
@@ -116,7 +115,6 @@ class Loop:
 
     def _change_run(self, run: Run | None) -> None:
         self.hear_all()
-        watched.drop_ended()
         self._run = run
         recorded = None if run is None or run.disabled else run
         self.seen.phases.attach(recorded)
