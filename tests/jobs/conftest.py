@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.launchers.commands import clean_environ
+from tests.processes import ended
 
 RANKZERO = str(Path(sys.executable).parent / "rankzero")
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -48,10 +49,11 @@ class Jobs:
         self, *command: str | Path, code: int = 0, environ: Mapping[str, str] | None = None, timeout: float = 180
     ) -> str:
         """Run a job to its end, check its exit code and return what it printed."""
-        process = self.start([str(word) for word in command], environ=environ)
-        printed, _ = process.communicate(timeout=timeout)
-        assert process.returncode == code, printed
-        return printed
+        done = ended(
+            [str(word) for word in command], environ=self.environ(**(environ or {})), cwd=self.folder, timeout=timeout
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def listed(self) -> list[dict[str, Any]]:
         """All runs, as `rankzero ls --json` tells."""

@@ -7,13 +7,13 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.processes import ended
 
 from rankzero.ranks import Ranks
 from rankzero.testing.jobs import LAUNCHERS
@@ -46,10 +46,9 @@ def clean_environ() -> dict[str, str]:
     return kept | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 
-def run(command: Sequence[str], *, environ: Mapping[str, str] | None = None, timeout: float = 180.0) -> str:
+def run(command: Sequence[str], *, environ: Mapping[str, str] | None = None) -> str:
     """Run a command to its good end and return what it printed."""
-    given = clean_environ() | dict(environ or {})
-    done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=timeout, check=False)
+    done = ended(command, environ=clean_environ() | dict(environ or {}))
     if done.returncode:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout

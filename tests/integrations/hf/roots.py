@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from array import array
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.launchers.commands import clean_environ
+from tests.processes import ended
 
 import rankzero
 from rankzero.query import all_runs, details, points
@@ -46,15 +46,7 @@ class Root:
         """Run a job to its end and return what it printed."""
         base = clean_environ() | {"RANKZERO_DIR": str(self.path), "RANKZERO_STRICT": "1", "RANKZERO_CODE": "off"}
         base |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-        done = subprocess.run(
-            [str(word) for word in command],
-            env=base | dict(environ or {}),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=200,
-        )
+        done = ended([str(word) for word in command], environ=base | dict(environ or {}), cwd=self.folder)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 

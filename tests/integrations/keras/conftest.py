@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.launchers.commands import clean_environ
+from tests.processes import ended
 
 import rankzero
 from rankzero.testing import Recorded
@@ -52,10 +52,8 @@ class Root:
     ) -> Any:
         """Run a script of this folder to its end, `below` rankzero run with no change; what its last line said, as JSON."""
         before = [str(BIN / "rankzero"), "run", "--quiet", "--"] if below else []
-        done = subprocess.run(
-            [*before, sys.executable, str(SCRIPTS / name), *arguments],
-            env=self.environ() | environ, cwd=self.folder, capture_output=True, text=True, check=False, timeout=200,
-        )  # fmt: skip
+        command = [*before, sys.executable, str(SCRIPTS / name), *arguments]
+        done = ended(command, environ=self.environ() | environ, cwd=self.folder)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout.splitlines()[-1]) if json_line else None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import torch
 from tests.integrations.pytorch.conftest import Recorded, folders, only
 from tests.launchers.commands import clean_environ
+from tests.processes import ended
 
 import rankzero
 
@@ -111,10 +111,7 @@ class Command:
         command = [*before, sys.executable, str(SCRIPTS / script), *arguments]
         usual = {"RANKZERO_DIR": str(self.root), "RANKZERO_STRICT": "1", "RANKZERO_CODE": "off", "OMP_NUM_THREADS": "1"}
         path = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-        done = subprocess.run(
-            command, cwd=self.folder, env=clean_environ() | usual | path | environ, capture_output=True, text=True,
-            timeout=200, check=False,
-        )  # fmt: skip
+        done = ended(command, environ=clean_environ() | usual | path | environ, cwd=self.folder)
         assert bool(done.returncode) == fails, done.stdout + done.stderr
         return done.stdout.splitlines()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.processes import ended
 
 import rankzero
 from rankzero.testing import Recorded, folders, only
@@ -75,9 +76,7 @@ def job(root: Path) -> Job:
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
-        done = subprocess.run(
-            full, cwd=root.parent, env=environ, capture_output=True, text=True, check=False, timeout=200
-        )
+        done = ended(full, environ=environ, cwd=root.parent)
         assert done.returncode == code, done.stdout[-4000:] + done.stderr[-8000:]
         return done
 
