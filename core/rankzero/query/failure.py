@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rankzero.query.attempts import Attempt
 from rankzero.query.strictjson import iso
-from rankzero.query.verdict import Cause
+from rankzero.query.writer import Writer
+
+_FATAL = re.compile(r"^Fatal Python error: (?P<error>.+)$", re.MULTILINE)
+_CURRENT_THREAD = re.compile(r"^Current thread .*\n(?:  .*\n)+", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +40,32 @@ def first_failure(attempt: Attempt) -> Failure | None:
     writer, event = cause.writer, cause.event
     data = event.data if event is not None else {}
     end = writer.end
+    message, traceback = (event.message, str(data.get("traceback", ""))) if event is not None else _without_words(writer)
     return Failure(
         attempt=attempt.number,
         rank=writer.rank,
         host=writer.start.host,
         time=cause.time,
         type=str(data.get("type", "")),
-        message=event.message if event is not None else _without_words(cause),
-        traceback=str(data.get("traceback", "")),
+        message=message,
+        traceback=traceback,
         exit_code=None if end is None else end.exit_code,
     )
 
 
-def _without_words(cause: Cause) -> str:
-    """What can be said of a process that recorded no exception."""
-    end = cause.writer.end
-    if end is None:
-        return "the process ended without a word: killed (SIGKILL, out of memory) or its machine was lost"
-    return f"the process ended with exit code {end.exit_code}"
+def _without_words(writer: Writer) -> tuple[str, str]:
+    """What can be said of a process that recorded no exception, and where it stood if it left its stacks."""
+    if writer.end is not None:
+        return f"the process ended with exit code {writer.end.exit_code}", ""
+    stacks = _stacks(writer)
+    fatal = _FATAL.search(stacks)
+    if fatal is None:
+        return "the process ended without a word: killed (SIGKILL, out of memory) or its machine was lost", ""
+    current = _CURRENT_THREAD.search(stacks, fatal.end())
+    return f"the process died of a fatal error: {fatal['error']}", f"{fatal[0]}\n{current[0] if current else ''}"
+
+
+def _stacks(writer: Writer) -> str:
+    """What a process's stack dumps say; empty if there are none."""
+    path = writer.path.parent.parent / "stacks" / f"{writer.path.stem}.txt"
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

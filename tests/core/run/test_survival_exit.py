@@ -269,3 +269,20 @@ def test_a_suspended_process_that_is_killed(root: Any) -> None:
     training.process.kill()
     training.process.communicate(timeout=60)
     assert open_run(root.folders[0]).state == "crashed"
+
+
+@pytest.mark.parametrize(
+    ("last", "error"), [("os.abort()", "Aborted"), ("os.kill(os.getpid(), 11)", "Segmentation fault")]
+)
+def test_a_process_that_dies_of_a_fatal_error(root: Any, last: str, error: str) -> None:
+    """What C code that aborts leaves: the run has crashed, and its failure names the error and the line that was at it."""
+    setup = "import faulthandler, resource; faulthandler.disable(); resource.setrlimit(resource.RLIMIT_CORE, (0, 0))"
+    wait = "while not list(run.dir.glob('stacks/*')): time.sleep(0.01)"
+    last = f"\ndef dies():\n    {wait}\n    time.sleep(0.2)\n    {last}\ndies()"
+    training = _Training(root, setup=setup, last=last)
+    assert training.end()[0] < 0
+    view = open_run(root.folders[0])
+    found = view.first_failure
+    assert found is not None
+    assert (view.state, found.message) == ("crashed", f"the process died of a fatal error: {error}")
+    assert " in dies" in found.traceback
