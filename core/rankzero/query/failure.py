@@ -40,7 +40,9 @@ def first_failure(attempt: Attempt) -> Failure | None:
     writer, event = cause.writer, cause.event
     data = event.data if event is not None else {}
     end = writer.end
-    message, traceback = (event.message, str(data.get("traceback", ""))) if event is not None else _without_words(writer)
+    message, traceback = (
+        (event.message, str(data.get("traceback", ""))) if event is not None else _without_words(writer)
+    )
     return Failure(
         attempt=attempt.number,
         rank=writer.rank,
