@@ -17,6 +17,7 @@ __all__ = ["pytest_collection_modifyitems", "slurm_cluster"]
 for _name in [name for name in os.environ if name.startswith("RANKZERO_")]:
     del os.environ[_name]
 os.environ["RANKZERO_STRICT"] = "1"
+os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # process groups need not ask the network what this machine is called
 for _number in (signal.SIGHUP, signal.SIGQUIT):  # nohup and background jobs pass on that they are ignored
     signal.signal(_number, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -108,7 +108,7 @@ class _Capture:
     """What the integrations of this process share: who records what, and what they have to say about it."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.owners: dict[str, tuple[int, str]] = {}
         self.heard: set[tuple[str, str, str, str]] = set()  # what the described run was told
         self.waiting: dict[tuple[str, str, str, str], None] = {}  # what the next one will be
