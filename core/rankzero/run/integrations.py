@@ -6,7 +6,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rankzero.errors import warn_once
+from rankzero.errors import MissingDependencyError, warn_once
 
 if TYPE_CHECKING:
     from rankzero.run.run import Run
@@ -36,15 +36,23 @@ def _entry_points() -> dict[str, Any]:
 
 
 @cache
-def _load(name: str) -> Watcher:
+def _load(name: str) -> Watcher | None:
+    """An integration; None if it refuses to work with what is installed: another framework may be there only to use it."""
     from rankzero.run.requirements import complaint, least_of
 
     found = _entry_points()[name]
-    if why := complaint(name, least_of(found)):
+    why = complaint(name, least_of(found))
+    try:
+        loaded: Watcher = found.load()
+    except MissingDependencyError as error:
+        warn_once(f"{name} is too old", f"{error}; it is not watched")
+        return None
+    if why:
         warn_once(f"{name} is too old", f"{why}; what is recorded may be wrong")
-    return found.load()  # type: ignore[no-any-return]
+    return loaded
 
 
 def of_loaded_frameworks() -> list[Watcher]:
     """The integrations of the frameworks that this process has imported."""
-    return [_load(name) for name in _entry_points() if name in sys.modules]
+    found = [_load(name) for name in _entry_points() if name in sys.modules]
+    return [one for one in found if one is not None]

@@ -28,7 +28,7 @@ def ours_in(frameworks: list[str]) -> list[str]:
         for attribute, value in list(vars(module).items()):
             if _is_ours(value):
                 found.add(f"{name}.{attribute}")
-            if isinstance(value, type) and value.__module__ == name:
+            if isinstance(value, type) and getattr(value, "__module__", None) == name:
                 found |= {f"{name}.{attribute}.{one}" for one, method in list(vars(value).items()) if _is_ours(method)}
     return sorted(found)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import keras
+
 from rankzero.plugin import Run, claim, report, warn_once
 from rankzero_keras.arriving import kept, row_of
 from rankzero_keras.clock import Clock
@@ -19,6 +21,9 @@ PRECEDENCE = 20
 QUANTITIES = ("optim/lr", "time/step", "throughput/samples")
 
 NO_LIST = id(None)
+
+TELLS_OF_FIRST = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 11)
+"""Of several batches in one execution, older releases of Keras tell callbacks the number of the first, newer ones of the last."""
 
 trainings: dict[int, Training] = {}
 """Under way, by the `id` of the CallbackList that tells of it: found at every batch."""
@@ -68,6 +73,7 @@ class Training:
         counted = iterations(model)
         self._counted = counted
         self.before = self.done = max(counted, done)
+        self._ahead = _executed_at_once(model) - 1 if TELLS_OF_FIRST and listed is not None else 0
         self._epoch = 0
         self._at_epoch = self.done
         self._ours = {quantity for quantity in QUANTITIES if claim(quantity, NAME, PRECEDENCE)}
@@ -111,7 +117,7 @@ class Training:
         """A batch, counted from 0 within its epoch, was trained on."""
         clock = self._clock
         spent = clock.end()
-        step = self.done = self._at_epoch + batch + 1
+        step = self.done = self._at_epoch + batch + self._ahead + 1
         sample = self._programs.done(self._suffix) if self._programs is not None else None
         if not self._every or step % self._every:
             if sample:
@@ -178,3 +184,8 @@ class Training:
             return None
         programs.begin()
         return programs
+
+
+def _executed_at_once(model: Any) -> int:
+    """How many batches a model is trained on before callbacks are told."""
+    return int(getattr(model, "steps_per_execution", 1) or 1)

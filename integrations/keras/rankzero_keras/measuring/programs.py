@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -173,7 +174,7 @@ class Programs:
     def _traced(self, own: Callable[..., Any]) -> Callable[..., Any]:
         """The model's training function, made again around a step that has one more output."""
         model = self._model
-        step, mine = model.train_step, model.__dict__.get("train_step")
+        step = model.train_step
         finish = self._with_sample
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
@@ -183,16 +184,15 @@ class Programs:
         def train_step(*args: Any) -> Any:
             return finish(step(*args))
 
-        model.__dict__["train_step"] = train_step
-        try:
+        with _has(model, train_step):
             model.make_train_function(force=True)
-            return model.train_function  # type: ignore[no-any-return]
-        finally:
-            if mine is None:
-                del model.__dict__["train_step"]
-            else:
-                model.__dict__["train_step"] = mine
-            model.train_function = own
+            made, model.train_function = model.train_function, own
+
+        def traced(*args: Any, **kwargs: Any) -> Any:
+            with _has(model, train_step):  # older releases of Keras look for it when they trace
+                return made(*args, **kwargs)
+
+        return traced
 
     def _with_sample(self, out: Any) -> Any:
         """What a step returns, and its sample with the logs; called as the step is traced."""
@@ -217,6 +217,20 @@ class Programs:
             typical = max((now - self._mark) / self._distance - seconds, 1e-6)
             self._distance = min(RAREST, 1 << max(0, int(seconds / (SHARE * typical))).bit_length())
         self._mark = now
+
+
+@contextlib.contextmanager
+def _has(model: Any, train_step: Callable[..., Any]) -> Iterator[None]:
+    """A model with another step, for a while."""
+    own = model.__dict__.get("train_step")
+    model.__dict__["train_step"] = train_step
+    try:
+        yield
+    finally:
+        if own is None:
+            del model.__dict__["train_step"]
+        else:
+            model.__dict__["train_step"] = own
 
 
 class Decoded(Arriving):

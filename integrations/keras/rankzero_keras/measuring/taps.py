@@ -85,7 +85,7 @@ def _around_apply(original: Callable[..., Any]) -> Callable[..., Any]:
             if not optimizer.built:
                 with keras.name_scope(optimizer.name):
                     optimizer.build(variables)
-            known = optimizer._trainable_variables if variables is None else variables  # noqa: SLF001 - as `apply` does
+            known = inner(optimizer)._trainable_variables if variables is None else variables  # noqa: SLF001 - as `apply` does
             began = perf_counter()
             seen = before(wanted, optimizer, grads, known)
             taps.seconds += perf_counter() - began
@@ -160,7 +160,7 @@ def _after(wanted: Wanted, seen: Seen | None) -> None:
 def _measure_stateless(
     wanted: Wanted, optimizer: Any, optimizer_variables: Any, grads: Any, before: Any, after: Any
 ) -> None:
-    variables = optimizer._trainable_variables  # noqa: SLF001 - as `stateless_apply` does
+    variables = inner(optimizer)._trainable_variables  # noqa: SLF001 - as `stateless_apply` does
     mapping = [*zip(variables, before, strict=True), *zip(optimizer.variables, optimizer_variables, strict=True)]
     kept = [(gradient, variable) for gradient, variable in zip(grads, variables, strict=True) if gradient is not None]
     sample = Sample()
