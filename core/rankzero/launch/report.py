@@ -20,6 +20,11 @@ IN_FULL = 3
 
 MINUTE, HOUR = 60, 3600
 
+WIDEST = 200
+"""Characters of an error's line."""
+
+_QUOTED = "Traceback (most recent call last):"
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
@@ -83,7 +88,7 @@ def _in_full(run: Found) -> Iterator[str]:
     failure = view.first_failure
     if failure is not None:
         what = f"{failure.type}: {failure.message}" if failure.type else failure.message
-        yield f"  failed    rank {failure.rank} on {failure.host}: {what.splitlines()[0][:200]}"
+        yield f"  failed    rank {failure.rank} on {failure.host}: {_in_a_line(what)}"
     outcomes = run.captures()
     if outcomes.get("recorded"):
         yield f"  recorded  {', '.join(_names(outcomes['recorded']))}"
@@ -92,6 +97,14 @@ def _in_full(run: Found) -> Iterator[str]:
     for line in outcomes.get("off", []):
         yield f"  off       {line.what}{_because(line)}"
     yield f"  see       rankzero show {view.id}"
+
+
+def _in_a_line(error: str) -> str:
+    """The first line; of an error that quotes another one's traceback, what that one says as well."""
+    first, *rest = error.splitlines()
+    first = first.removesuffix(_QUOTED).rstrip()[:WIDEST]
+    said = [line for line in rest if line.strip()] if _QUOTED in error else []
+    return f"{first} {said[-1][:WIDEST]}" if said else first
 
 
 def _headline(view: RunView) -> str:

@@ -20,6 +20,9 @@ from rankzero.run.threads import in_main
 INTERRUPTED = 128 + signal.SIGINT
 FATAL_SIGNALS = {signal.SIGTERM: "preempted", signal.SIGHUP: "killed"}
 
+MOST = 1000
+"""Characters that are kept of an error's message."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -59,7 +62,12 @@ def tell(run: Open, error: BaseException, trace: TracebackType | None) -> None:
     """Record the error that ends the process."""
     text = "".join(traceback.format_exception(type(error), error, trace))
     what = "signal" if isinstance(error, KeyboardInterrupt) else "exception"
-    run.event(what, str(error)[:1000], type=type(error).__name__, traceback=text[-20000:])
+    run.event(what, _shortened(str(error)), type=type(error).__name__, traceback=text[-20000:])
+
+
+def _shortened(message: str) -> str:
+    """Beginning and end of a long message: an error that quotes another's traceback says at its end what that one was."""
+    return message if len(message) <= MOST else f"{message[: MOST // 2]}\n...\n{message[-MOST // 2 :]}"
 
 
 class Exits:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.custom_batching
-from jax._src import core, xla_bridge
+from jax._src import core, source_info_util, traceback_util, xla_bridge
 
 mode = jax.make_user_context(default_value=None)
 """What a `rankzero_jax.jit` is about; part of the key of every cache of compiled programs, nested functions' included.
@@ -52,6 +54,18 @@ def keeps_effects() -> bool:
 
     emit.def_vmap(lambda _, parted, x: (x, parted[0]))
     return bool(jax.make_jaxpr(emit)(1.0).effects)
+
+
+def unseen(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of ours that stands in the place of one of JAX's: this package's frames are left out of tracebacks as JAX's are."""
+    _leave_out()
+    return traceback_util.api_boundary(call)
+
+
+@functools.cache
+def _leave_out() -> None:
+    for about in (traceback_util, source_info_util):
+        about.register_exclusion(str(Path(__file__).parent))
 
 
 def small_steps(optimizer: Any) -> Any:

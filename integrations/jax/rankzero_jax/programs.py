@@ -13,7 +13,7 @@ import jax
 
 from rankzero.plugin import Run, current_run, guarded
 from rankzero_jax.checkpoints import checkpoints
-from rankzero_jax.internals import is_top_level, mode
+from rankzero_jax.internals import is_top_level, mode, unseen
 from rankzero_jax.outputs import Outputs, forms, packed, steps_of, unpacked
 from rankzero_jax.pace import Times, pacers
 from rankzero_jax.recording import record_captured, record_logged, record_row
@@ -83,6 +83,7 @@ class Program:
         self._next = 0
         self._steps = 1
 
+    @unseen
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function, and record what it has to say."""
         if not is_top_level():

@@ -77,6 +77,17 @@ def test_a_failed_run_names_the_error(launcher: Launcher) -> None:
     assert report[2].endswith(": ValueError: boom")
 
 
+QUOTED = (
+    "a callback failed: Traceback (most recent call last):\\n" + "  File 'train.py'\\n" * 100 + "ValueError: bad batch"
+)
+
+
+def test_a_failure_that_quotes_another_tells_both(launcher: Launcher) -> None:
+    """An error whose text is the traceback of a callback or a worker: the line ends with what went wrong there."""
+    done = launcher.run(sys.executable, "-c", BY_HAND + f'raise RuntimeError("{QUOTED}")')
+    assert _report(done)[2].endswith(": RuntimeError: a callback failed: ValueError: bad batch")
+
+
 def test_several_runs(launcher: Launcher) -> None:
     """Every run of the job is listed; from four on one line each."""
     script = launcher.script("import sys, rankzero; rankzero.init(name=sys.argv[1]).log({'loss': 1.0})")

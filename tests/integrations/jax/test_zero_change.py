@@ -81,7 +81,7 @@ def test_flax(jobs: Jobs, script: str) -> None:
 
 
 def test_no_run_without_training(jobs: Jobs, tmp_path: Path) -> None:
-    """A program that imports JAX and compiles functions, but trains nothing, has no run and sees ordinary functions."""
+    """A program that imports JAX and compiles functions, but trains nothing, has no run and sees ordinary functions, in tracebacks too."""
     script = tmp_path / "no_training.py"
     script.write_text(
         "import jax, functools, jax.numpy as jnp\n"
@@ -100,6 +100,12 @@ def test_no_run_without_training(jobs: Jobs, tmp_path: Path) -> None:
         "def h(x): count[0] += 1; return x\n"
         "for _ in range(5): jax.jit(h)(1.0)\n"
         "assert count == [1]\n"
+        "import traceback\n"
+        "def turn(state, x): return state[None], x\n"
+        "wrong = jax.jit(jax.value_and_grad(lambda x: jax.lax.scan(turn, x, jnp.arange(2.0))[0]))\n"
+        "try: wrong(1.0)\n"
+        "except TypeError as error: seen = error\n"
+        "assert 'carry state' in str(seen) and 'rankzero_jax' not in ''.join(traceback.format_tb(seen.__traceback__))\n"
     )
     assert "nothing was recorded" in jobs.run([sys.executable, script], below=True)
     assert jobs.runs() == []

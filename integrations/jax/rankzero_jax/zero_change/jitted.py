@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from rankzero_jax.internals import is_top_level
+from rankzero_jax.internals import is_top_level, unseen
 from rankzero_jax.outputs import unpacked
 from rankzero_jax.programs import of_first_device, tapped, with_taps
 from rankzero_jax.taps import collector
@@ -74,6 +74,7 @@ class Jitted:
         self._mapped = mapped
         self._trains = False
 
+    @unseen
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
         if not is_top_level():

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from rankzero.plugin import guarded
-from rankzero_jax.internals import is_top_level
+from rankzero_jax.internals import is_top_level, unseen
 from rankzero_jax.taps import Tap, collector
 from rankzero_jax.zero_change.loop import Loop
 
@@ -25,6 +25,7 @@ def around_value_and_grad(loop: Loop) -> Callable[[Callable[..., Any]], Callable
             has_aux = bool(options.get("has_aux", args[1] if len(args) >= _AUX else False))
 
             @functools.wraps(differentiated)
+            @unseen
             def call(*inputs: Any, **named: Any) -> Any:
                 result = differentiated(*inputs, **named)
                 _note(result[0][0] if has_aux else result[0], loop)
@@ -44,6 +45,7 @@ def around_grad(original: Callable[..., Any]) -> Callable[..., Any]:
         differentiated = original(fun, argnums=argnums, has_aux=has_aux, **options)
 
         @functools.wraps(differentiated)
+        @unseen
         def call(*inputs: Any, **named: Any) -> Any:
             if collector() is None:
                 return differentiated(*inputs, **named)

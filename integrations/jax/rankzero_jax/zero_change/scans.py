@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+from rankzero_jax.internals import unseen
 from rankzero_jax.taps import Tap, collecting, collector
 
 
 def around_scan(original: Callable[..., Any]) -> Callable[..., Any]:
     """For `jax.lax.scan`; where nobody collects, the loop is left alone."""
 
+    @unseen
     def scan(f: Any, *args: Any, **options: Any) -> Any:
         here = collector()
         if here is None:
             return original(f, *args, **options)
 
+        @functools.wraps(f, updated=())
         def body(carry: Any, x: Any) -> tuple[Any, tuple[Any, list[Tap]]]:
             with collecting() as inner:
                 carry, y = f(carry, x)
