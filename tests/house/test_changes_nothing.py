@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 _STATE = """
-import builtins, gc, io, os, signal, sys, threading, warnings
+import _thread, builtins, gc, io, os, signal, sys, threading, warnings
 
 def state():
     return {
-        "threads": [thread.name for thread in threading.enumerate()],
+        "threads": _thread._count(),
         "hooks": [sys.excepthook, sys.displayhook, sys.unraisablehook, threading.excepthook, builtins.__import__],
         "finders": [list(sys.meta_path), list(sys.path_hooks), list(sys.path)],
         "signals": [signal.getsignal(number) for number in signal.valid_signals()],

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from rankzero.errors import guard
-from rankzero.run.threads import Thread, background
+from rankzero.run.threads import Background
 
 
 class Chore:
@@ -34,7 +34,7 @@ class Chore:
         self.apart = apart
         self.leave = leave
         self.due = 0.0
-        self.thread: Thread | None = None
+        self.thread: Background | None = None
 
     def run_if_due(self, now: float) -> None:
         """Do it if it is time; an error of ours costs this one turn."""
@@ -44,7 +44,7 @@ class Chore:
         if not self.apart:
             self._run()
             return
-        self.thread = background("rankzero-chore", self._run)
+        self.thread = Background("rankzero-chore", self._run)
         with contextlib.suppress(RuntimeError):  # an interpreter that is ending starts no threads
             self.thread.start()
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LEAVING = 0.2
+LEAVING = 0.4
 """Seconds that the end of the process waits for those inside."""
 
 

@@ -16,7 +16,7 @@ from rankzero.run.chore import Chore
 from rankzero.run.door import Door
 from rankzero.run.exits import exits
 from rankzero.run.rows import ASIDE, RowWriter
-from rankzero.run.threads import Thread, background
+from rankzero.run.threads import Background
 from rankzero.run.values.mixed import PLAIN, mixed
 
 Row = tuple[float, int | None, bool | None, str | None, dict[Any, Any]]
@@ -71,7 +71,7 @@ class Recorder:
         self._next_beat = 0.0
         self._outages = 0
         self._lost = 0
-        self._thread: Thread | None = None
+        self._thread: Background | None = None
 
     @property
     def rows(self) -> RowWriter:
@@ -80,7 +80,7 @@ class Recorder:
 
     def start(self) -> None:
         """Start the writer thread. Where the system has none left, `log` and `finish` write by themselves."""
-        self._thread = background("rankzero-writer", self._work)
+        self._thread = Background("rankzero-writer", self._work)
         try:
             self._thread.start()
         except RuntimeError as error:

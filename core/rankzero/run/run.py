@@ -29,7 +29,7 @@ _NOTHING: dict[str, Any] = {}
 """What a row for the job is on another rank: only its step counts, so that all ranks number their own rows alike."""
 
 
-FINISHING = 0.9
+FINISHING = 0.8
 """The part of the finish timeout that a run has; the rest is for whoever is inside of a framework: see `rankzero.run.door`."""
 
 

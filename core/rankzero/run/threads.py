@@ -1,22 +1,26 @@
-"""Threads of ours. Below `rankzero run` a program that never asked for them does not find them among its own."""
+"""Threads of ours: a program that looks for threads that something left behind does not find them among its own."""
 
 from __future__ import annotations
 
 import _thread
+import sys
 import threading
 from collections.abc import Callable
 
-from rankzero import settings
+_running: dict[int, str] = {}
+"""The names of such threads by their idents."""
 
 
-class Unseen:
-    """A daemon thread that `threading` does not know of: programs look there for threads that something left behind.
+class Background:
+    """A daemon thread that `threading` does not know of.
 
     Attributes:
+        name: for those who ask for `running`.
         ident: of the thread, None before it runs.
     """
 
-    def __init__(self, work: Callable[[], None]) -> None:
+    def __init__(self, name: str, work: Callable[[], None]) -> None:
+        self.name = name
         self.ident: int | None = None
         self._work = work
         self._started = False
@@ -37,34 +41,26 @@ class Unseen:
 
     def _run(self) -> None:
         self.ident = _thread.get_ident()
-        _unseen.add(self.ident)
+        _running[self.ident] = self.name
         try:
             self._work()
         finally:
             forget()
-            _unseen.remove(self.ident)
+            del _running[self.ident]
             self._over.set()
 
 
-_unseen: set[int] = set()
-"""The idents of such threads."""
+def running() -> list[str]:
+    """The names of those that run in this process."""
+    alive = sys._current_frames()  # noqa: SLF001 - a forked process has none of its parent's
+    return sorted(name for ident, name in list(_running.items()) if ident in alive)
 
 
 def forget() -> None:
-    """A library asked `threading` about this thread and so made it known there (psutil does when imported): if it is unseen, no more."""
+    """A library asked `threading` about this thread and so made it known there (psutil does when imported): if it is ours, no more."""
     ident = _thread.get_ident()
-    if ident in _unseen:
+    if ident in _running:
         threading._active.pop(ident, None)  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way to say so
-
-
-Thread = threading.Thread | Unseen
-
-
-def background(name: str, work: Callable[[], None]) -> Thread:
-    """A daemon thread, not yet started, that does `work`."""
-    if settings.read().launch:
-        return Unseen(work)
-    return threading.Thread(target=work, name=name, daemon=True)
 
 
 def in_main() -> bool:

@@ -13,7 +13,6 @@ import importlib
 import json
 import os
 import sys
-import threading
 from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any
@@ -40,8 +39,9 @@ def _is_ours(value: Any) -> bool:
 
 def state(frameworks: list[str]) -> dict[str, Any]:
     """What there is of rankzero in this process."""
+    ours = sys.modules.get("rankzero.run.threads")
     return {
-        "threads": sorted(one.name for one in threading.enumerate() if one.name.startswith("rankzero")),
+        "threads": ours.running() if ours is not None else [],
         "replaced": ours_in(frameworks),
         "loaded": sorted({name.partition(".")[0] for name in list(sys.modules)} - set(sys.stdlib_module_names)),
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
-import threading
+import time
 import timeit
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 import rankzero
 from rankzero.errors import ResumeError
+from rankzero.run.threads import running
 
 
 def test_disabled_costs_nothing(root: Any) -> None:
@@ -23,7 +25,7 @@ def test_disabled_costs_nothing(root: Any) -> None:
         os._exit,
         signal.getsignal(signal.SIGTERM),
         sys.stdout.write,
-        threading.active_count(),
+        _thread._count(),
     )
     run = root.init(
         mode="disabled", name="n", group="g", tags=["t"], job_type="j", notes="o", project="p", config={"lr": 1}
@@ -60,7 +62,7 @@ def test_disabled_costs_nothing(root: Any) -> None:
         os._exit,
         signal.getsignal(signal.SIGTERM),
         sys.stdout.write,
-        threading.active_count(),
+        _thread._count(),
     )
     assert now == hooks
     with run:
@@ -77,14 +79,15 @@ def test_a_run_leaves_no_hook_behind(root: Any) -> None:
         handlers = [signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]
         return sys.excepthook, sys.exit, os._exit, handlers, sys.stdout.write, sys.stderr.write
 
-    before, others = state(), set(threading.enumerate())
+    before = state()
     run = root.init(settings={"console": True})
     run.log({"x": 1})
     run.finish()
     assert state() == before
-    for thread in set(threading.enumerate()) - others:
-        thread.join(30)
-        assert not thread.is_alive(), thread.name
+    deadline = time.monotonic() + 30
+    while running() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert running() == []
 
 
 def test_modes_by_variable(root: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import rankzero
 from rankzero import records
 from rankzero.errors import ResumeError
 from rankzero.query import open_run
+from rankzero.run.threads import running
 
 ATTEMPT = """
 import rankzero, sys
@@ -68,7 +68,7 @@ def test_resume_never_and_must(root: Any) -> None:
     with pytest.raises(ResumeError, match="choose another id"):
         root.init(id="mine", resume="never")
     assert rankzero.run is None
-    assert threading.active_count() < 20
+    assert running() == []
     root.init(id="mine", resume="allow").finish()
 
 

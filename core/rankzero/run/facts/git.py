@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rankzero.run.facts.secrets import scrub_text
-from rankzero.run.threads import background
+from rankzero.run.threads import Background
 
 TIMEOUT = 10.0
 _running: set[subprocess.Popen[bytes]] = set()
@@ -111,7 +111,7 @@ def _read(process: subprocess.Popen[bytes], limit: int) -> bytes | None:
         if not over.wait(TIMEOUT):
             _kill(process)
 
-    background("rankzero-git", end_in_time).start()
+    Background("rankzero-git", end_in_time).start()
     try:
         with process:
             output = process.stdout.read(limit) if process.stdout is not None else b""
