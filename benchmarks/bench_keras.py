@@ -25,18 +25,19 @@ from benchmarks.loggers import stay_local
 
 KINDS = [
     "nothing", "RankZeroCallback", "with no change", "wandb per batch", "TensorBoard", "RankZeroCallback per epoch",
-    "wandb per epoch",
+    "wandb per epoch", "TensorBoard per epoch",
 ]  # fmt: skip
 NEEDS = {
     "wandb per batch": ("wandb", "tensorflow"),
     "wandb per epoch": ("wandb", "tensorflow"),
     "TensorBoard": ("tensorboard", "tensorflow"),
+    "TensorBoard per epoch": ("tensorboard", "tensorflow"),
 }
 """What the peers import on any backend."""
 AGAINST = {
     "RankZeroCallback": ["wandb per batch", "TensorBoard"],
     "with no change": ["wandb per batch", "TensorBoard"],
-    "RankZeroCallback per epoch": ["wandb per epoch"],
+    "RankZeroCallback per epoch": ["wandb per epoch", "TensorBoard per epoch"],
 }
 BLOCKS, EPOCHS, BATCHES, WARM = 10, 3, 16, 8
 """Pairs of fits of so many epochs and batches, of which the first few are not looked at."""
@@ -106,8 +107,9 @@ def callback_of(kind: str, folder: Path) -> Any:
 
         wandb.init(project="bench", dir=str(folder))
         return WandbMetricsLogger(log_freq="batch" if kind.endswith("batch") else "epoch")
-    if kind == "TensorBoard":
-        return keras.callbacks.TensorBoard(str(folder), update_freq="batch", write_graph=False)
+    if kind.startswith("TensorBoard"):
+        freq = "epoch" if kind.endswith("epoch") else "batch"
+        return keras.callbacks.TensorBoard(str(folder), update_freq=freq, write_graph=False)
     return None
 
 

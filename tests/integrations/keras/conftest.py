@@ -29,11 +29,12 @@ BACKEND = os.environ.get("KERAS_BACKEND", "")
 
 
 class Root:
-    """A root folder of runs and what is in it."""
+    """A root folder of runs and what is in it; `warned` is what the last script wrote to stderr."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "runs"
+        self.warned = ""
 
     def runs(self) -> list[Recorded]:
         """All runs, those that began first first."""
@@ -55,6 +56,7 @@ class Root:
         command = [*before, sys.executable, str(SCRIPTS / name), *arguments]
         done = ended(command, environ=self.environ() | environ, cwd=self.folder)
         assert done.returncode == 0, done.stdout + done.stderr
+        self.warned = done.stderr
         return json.loads(done.stdout.splitlines()[-1]) if json_line else None
 
     def environ(self) -> dict[str, str]:

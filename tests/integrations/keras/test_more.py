@@ -39,8 +39,12 @@ def test_a_loop_of_ones_own_by_hand(root: Root) -> None:
 
 @pytest.mark.slow
 def test_loops_of_ones_own_with_no_change(root: Root) -> None:
-    """Steps of `optimizer.apply`: learning rate, gradient norm and time of each; of compiled ones the report says why not."""
+    """Steps of `optimizer.apply`: learning rate, gradient norm and time of each; of compiled ones the report says why not.
+
+    Where there is no run yet whose report could, a sentence in the terminal does.
+    """
     told = root.script("applies.py", RANKZERO_LOG_EVERY="1")
+    assert ("not recorded: the optimizer step is compiled" in root.warned) == (BACKEND == "jax")
     *looped, fitted = root.runs()
     assert sorted(set(fitted.steps("loss"))) == [1, 2]
     assert len(looped) == int(BACKEND != "jax")

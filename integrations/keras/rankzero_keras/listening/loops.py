@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from rankzero.plugin import Run, claim, guarded, replace, report, started_by_run, training_run
+from rankzero.plugin import Run, claim, current_run, guarded, replace, report, started_by_run, training_run, warn_once
 from rankzero_keras import describing
 from rankzero_keras.integration import NAME
 from rankzero_keras.measuring import taps
@@ -20,6 +20,8 @@ from rankzero_keras.measuring.wanted import wanted
 from rankzero_keras.recording import Recording
 from rankzero_keras.rows import rows_of
 from rankzero_keras.training import PRECEDENCE
+
+COMPILED = "the optimizer step is compiled: log from the loop, or give a CallbackList a RankZeroCallback"
 
 
 class Loops:
@@ -69,8 +71,9 @@ class Loops:
 
     def _begin(self, optimizer: Any, grads: list[Any]) -> Loop | None:
         if _traced(grads):
-            why = "the optimizer step is compiled: log from the loop, or give a CallbackList a RankZeroCallback"
-            report("custom loop", "seen", NAME, why)
+            report("custom loop", "seen", NAME, COMPILED)
+            if current_run() is None:  # there may never be one whose report tells of it
+                warn_once("keras custom loop", f"steps of this loop are not recorded: {COMPILED}")
             return None
         loop = self._known.get(optimizer)
         if loop is None or loop.run.state != "running":
