@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -79,7 +80,9 @@ def install() -> None:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        Summaries(_active_run).install(tf.summary)
+        summaries = Summaries(_active_run)
+        summaries.install(tf.summary)
+        summaries.install(importlib.import_module("tensorflow.summary"))  # another module, which stands there once imported
     replace(listed, "on_train_batch_begin", _around_batch_begin)
     replace(listed, "on_train_batch_end", _around_batch_end)
 

@@ -16,7 +16,8 @@ with strategy.scope():
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, activation="relu"), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.01), "mse", metrics=["mae"], jit_compile=False)
 before = model.get_weights()
-model.fit(x, y, batch_size=64, epochs=1, verbose=0)
+board = [keras.callbacks.TensorBoard("board")] if hasattr(tf.summary, "scalar") else []
+model.fit(x, y, batch_size=64, epochs=1, callbacks=board, verbose=0)
 moved = [(old - new) / 0.01 for old, new in zip(before, model.get_weights(), strict=True)]
 if hasattr(tf.summary, "scalar"):
     with tf.summary.create_file_writer("events").as_default():
