@@ -82,7 +82,8 @@ def install() -> None:
 
         summaries = Summaries(_active_run)
         summaries.install(tf.summary)
-        summaries.install(importlib.import_module("tensorflow.summary"))  # another module, which stands there once imported
+        # Another module, which stands in its place once somebody has imported it.
+        summaries.install(importlib.import_module("tensorflow.summary"))
     replace(listed, "on_train_batch_begin", _around_batch_begin)
     replace(listed, "on_train_batch_end", _around_batch_end)
 
