@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from pathlib import Path
 
 import pytest
 from tests.jobs.conftest import RANKZERO, SCRIPTS, Jobs
-from tests.launchers.commands import openmpi, torchrun
+from tests.launchers.commands import free_ports, openmpi, torchrun
 
 BY_HAND = str(SCRIPTS / "by_hand.py")
 DDP = str(SCRIPTS / "ddp.py")
 pytestmark = pytest.mark.slow
-
-
-def _free_port() -> str:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
 
 
 def _assert_one_run(jobs: Jobs, world_size: int, nodes: int = 1, state: str = "finished") -> dict[str, object]:
@@ -61,7 +54,7 @@ def test_two_nodes_of_one_rendezvous(jobs: Jobs) -> None:
         "--nproc-per-node=2",
         "--rdzv-backend=c10d",
         "--rdzv-id=7",
-        f"--rdzv-endpoint=127.0.0.1:{_free_port()}",
+        f"--rdzv-endpoint=127.0.0.1:{free_ports(1)[0]}",
     ]
     nodes = [jobs.start([RANKZERO, "run", *torchrun(*meeting), DDP]) for _ in range(2)]
     for node in nodes:
@@ -72,7 +65,7 @@ def test_two_nodes_of_one_rendezvous(jobs: Jobs) -> None:
 
 def test_the_same_rendezvous_again_is_another_run(jobs: Jobs) -> None:
     """A second job with the same rendezvous id and address is a run of its own."""
-    endpoint = f"--rdzv-endpoint=127.0.0.1:{_free_port()}"
+    endpoint = f"--rdzv-endpoint=127.0.0.1:{free_ports(1)[0]}"
     for _ in range(2):
         meeting = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=7", endpoint]
         nodes = [jobs.start([*torchrun(*meeting), BY_HAND]) for _ in range(2)]
@@ -84,7 +77,7 @@ def test_the_same_rendezvous_again_is_another_run(jobs: Jobs) -> None:
 
 def test_spawn_without_any_environment(jobs: Jobs) -> None:
     """Ranks started by torch.multiprocessing.spawn have no variables at all and are still one run."""
-    jobs.run(RANKZERO, "run", sys.executable, DDP, "--spawn", "4", "--port", _free_port())
+    jobs.run(RANKZERO, "run", sys.executable, DDP, "--spawn", "4", "--port", str(free_ports(1)[0]))
     _assert_one_run(jobs, 4)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import socket
 import sys
@@ -20,6 +21,8 @@ from rankzero.testing.jobs import LAUNCHERS
 
 SCRIPTS = Path(__file__).parent / "scripts"
 TELL = str(SCRIPTS / "tell.py")
+NAMED = (15_000, 30_000)
+"""A range of ports below those that systems choose from for a socket that is bound to none."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,15 @@ class Told:
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on."""
+    """Ports of the loopback interface that nobody listens on, and that the system gives to nobody who does not name them."""
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        taken: list[int] = []
+        while len(taken) < number:
+            port = random.randrange(*NAMED)
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                taken.append(port)
+        return taken
 
 
 def clean_environ() -> dict[str, str]:

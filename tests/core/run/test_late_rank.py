@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import pytest
+from tests.launchers.commands import free_ports
 
 from rankzero import records
 from rankzero.query import open_run
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
 
 WORK = """
 def work(rank, world, port):
@@ -76,7 +69,7 @@ def test_spawned_ranks_log_before_they_have_a_group(root: Any, tmp_path: Any, wo
     """Rows logged before init_process_group wait; rank zero's are kept, the others' are dropped, each rank's own are kept."""
     script = tmp_path / "spawn.py"
     script.write_text(SPAWN)
-    code, out, err = root.run(script, str(world), str(_free_port()))
+    code, out, err = root.run(script, str(world), str(free_ports(1)[0]))
     assert code == 0, err
     journals = _one_run(root, out, world)
     assert journals[0].curve("loss") == [(0, 10.0), *((step, 10.0 - step) for step in range(1, 6))]
@@ -92,7 +85,7 @@ def test_processes_that_nobody_launched_meet_late(root: Any, tmp_path: Any) -> N
     script.write_text(
         f"import os, sys, time\nimport torch, torch.distributed\nimport rankzero\nEARLY = False\n{WORK}\nwork(int(sys.argv[1]), 2, int(sys.argv[2]))\n"
     )
-    port = str(_free_port())
+    port = str(free_ports(1)[0])
     started = [root.start(script, str(rank), port) for rank in range(2)]
     told = [process.communicate(timeout=120) for process in started]
     assert [process.returncode for process in started] == [0, 0], told
@@ -123,7 +116,7 @@ def test_another_rank_writes_nothing_for_the_job(root: Any) -> None:
 
     Steps are counted as on rank zero, so that what the ranks log for themselves stands side by side.
     """
-    port = str(_free_port())
+    port = str(free_ports(1)[0])
     env = {
         "WORLD_SIZE": "2",
         "LOCAL_WORLD_SIZE": "2",
