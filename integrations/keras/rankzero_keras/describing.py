@@ -13,7 +13,12 @@ MOST_LAYERS = 200
 
 
 def model_facts(model: Any) -> dict[str, Any]:
-    """A model's class, size and layers: path, class and number of parameters of each that has its own, at most 200."""
+    """A model's class, size and layers: path, class and number of parameters of each that has its own, at most 200.
+
+    Of one that is built by its first batch, no more than its class.
+    """
+    if not model.variables:
+        return {"class": type(model).__name__, "name": model.name}
     layers = [
         [layer.path if getattr(layer, "path", None) else layer.name, type(layer).__name__, size]
         for layer in _layers(model)

@@ -134,6 +134,8 @@ class Recording:
         self.training.samples = calls.batch_size(found)
         if run.rank == 0:
             self._describe(run, model, callbacks, calls.arguments(found))
+            if not model.variables:
+                self.training.built = self._describe_built
 
     def train_ended(self) -> None:
         """A fit is over."""
@@ -310,6 +312,12 @@ class Recording:
     def _project(self) -> str:
         given = {} if self._options is None else self._options.given
         return str(given.get("project") or read_settings().project)
+
+    def _describe_built(self) -> None:
+        """The first batch has built the model."""
+        run, model = self.existing(), self._model()
+        if run is not None and model is not None:
+            run.config.update({"model": describing.model_facts(model)}, source=NAME)
 
     def _describe(self, run: Run, model: Any, callbacks: Any, arguments: dict[str, Any]) -> None:
         facts = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -47,6 +47,7 @@ class Training:
         done: steps so far; `before` it began, as many.
         measured: whether it has been decided what is measured.
         samples: in a batch, 0 if unknown.
+        built: called when the first batch has built the model.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Training:
         self.samples = 0
         self._programs: Programs | None = None
         self.measured = False
+        self.built: Callable[[], None] | None = None
         self.measure(wanted)
         clock.forget()
         if listed is not None:
@@ -129,6 +131,9 @@ class Training:
 
     def left(self) -> None:
         """The callbacks have heard of the batch's end."""
+        if self.built is not None:
+            self.built()
+            self.built = None
         self._clock.loop()
 
     def epoch_ended(self, logs: Any) -> None:

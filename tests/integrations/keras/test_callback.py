@@ -58,6 +58,19 @@ def test_what_it_was_configured_with(root: Root) -> None:
     assert BACKEND in config["versions"]
 
 
+def test_a_model_that_its_first_batch_builds(root: Root) -> None:
+    """Its size and layers are known when it has been built: on TensorFlow that is after a fit began."""
+    made = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(1)])
+    made.compile("sgd", "mse")
+    x, y = data()
+    made.fit(x, y, batch_size=32, callbacks=[RankZeroCallback()], verbose=0)
+    config = root.only().config
+    weights = (x.shape[1] * 4 + 4) + (4 + 1)
+    assert (config["model"]["parameters"], config["model"]["trainable"]) == (weights, weights)
+    assert [layer[1] for layer in config["model"]["layers"]] == ["Dense", "Dense"]
+    assert config["fit"]["batch_size"] == 32
+
+
 def test_learning_rate_of_a_schedule(root: Root) -> None:
     """It is the one that each step was made with."""
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 4, 0.5)
