@@ -1,4 +1,4 @@
-"""Stack dumps of every thread: on a crash, on SIGTERM, and when no step has been seen for a while."""
+"""Stack dumps: on a crash, on SIGTERM, and when no step has been seen for a while."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ class Stacks:
     def install(self) -> None:
         """Write stacks on a fatal error and, where rankzero hears SIGTERM for lack of another handler, on SIGTERM.
 
+        On SIGTERM that of the thread that hears it, which is the main one: other threads run on meanwhile, and one that ends while its
+        stack is being read would crash the process.
+
         Raises:
             OSError: the file cannot be made.
         """
@@ -38,7 +41,7 @@ class Stacks:
             faulthandler.enable(self._file)
             self._enabled = True
         if exits.ours(signal.SIGTERM) and hasattr(faulthandler, "register"):
-            faulthandler.register(signal.SIGTERM, self._file, all_threads=True, chain=True)
+            faulthandler.register(signal.SIGTERM, self._file, all_threads=False, chain=True)
             self._registered = True
 
     def remove(self) -> None:

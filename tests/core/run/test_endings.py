@@ -117,4 +117,38 @@ def test_a_signal_ends_the_process_as_ever(
     assert (end.state if end else None) == state
     if signum == signal.SIGTERM and "SIG_DFL" not in body and "lambda" not in body:
         (folder,) = every_run(tmp_path)
-        assert "Thread" in (folder.stacks / "0001-r0.txt").read_text()
+        assert 'File "<string>", line' in (folder.stacks / "0001-r0.txt").read_text()
+
+
+ENDING_THREADS = """
+import signal, sys, threading, time
+from pathlib import Path
+from rankzero.run import stacks
+
+signal.signal(signal.SIGTERM, lambda *_: None)
+stacks.exits.ours = lambda _: True  # a handler as rankzero's own, which does not end the process
+kept = stacks.Stacks(Path(sys.argv[1]), 0.0)
+kept.install()
+deep = lambda n: deep(n - 1) + 1 if n else 0
+
+def threads_that_end():
+    while True:
+        some = [threading.Thread(target=deep, args=(400,)) for _ in range(3)]
+        for one in some: one.start()
+        for one in some: one.join()
+
+threading.Thread(target=threads_that_end, daemon=True).start()
+for _ in range(2000):
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(0.001)
+"""
+
+
+def test_threads_that_end_as_a_signal_comes(tmp_path: Path) -> None:
+    """The stacks are written while other threads run: none of them is looked at."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING_THREADS, str(tmp_path / "stacks.txt")],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert 'File "<string>", line' in (tmp_path / "stacks.txt").read_text()
