@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,10 @@ class DisabledRun(Run):
 
     def capture(self, what: str, outcome: str, by: str, why: str = "", count: int = 0) -> None:
         """Do nothing."""
+
+    def recorded_before(self, keys: Collection[str], step: int) -> dict[str, float]:
+        """Nothing."""
+        return {}
 
     def adopt(self, run_id: str) -> bool:
         """Do nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from rankzero.store import RunFolder, parse_journal_name
 
 _PIECE = 1 << 16
 _GROWTH = 16
+_MOST = 1 << 24
+"""Bytes at the end of a journal in which a value is looked for."""
 
 
 class Earlier(NamedTuple):
@@ -22,10 +25,45 @@ class Earlier(NamedTuple):
 
 def earlier(folder: RunFolder, before: int) -> Earlier:
     """What rank zero's journals say of the attempts before this one; of each only its beginning and its end are read."""
-    found = [(path, parse_journal_name(path.name) or (before, "")) for path in folder.journals()]
-    latest_first = [path for path, (attempt, writer) in reversed(found) if attempt < before and writer == "r0"]
+    latest_first = _of_rank_zero(folder, before)
     step = next((step for path in latest_first if (step := last_step(path)) is not None), None)
     return Earlier(step, next((name for path in latest_first if (name := _name(path))), ""))
+
+
+def values_at(folder: RunFolder, before: int, keys: Collection[str], step: int) -> dict[str, float]:
+    """What rank zero last recorded of these metrics for the job, at this step or before, in the attempts before this one."""
+    return next((found for path in _of_rank_zero(folder, before) if (found := _values(path, keys, step))), {})
+
+
+def _of_rank_zero(folder: RunFolder, before: int) -> list[Path]:
+    """Its journals of the attempts before this one, the latest first."""
+    found = [(path, parse_journal_name(path.name) or (before, "")) for path in folder.journals()]
+    return [path for path, (attempt, writer) in reversed(found) if attempt < before and writer == "r0"]
+
+
+def _values(path: Path, keys: Collection[str], step: int) -> dict[str, float]:
+    size, whole = _PIECE, False
+    found: dict[str, float] = {}
+    while not found and not whole and size <= _MOST:
+        whole = size >= path.stat().st_size
+        lines = tail(path, size).split(b"\n")
+        found = _values_among(lines if whole else [*head(path, _PIECE).split(b"\n"), *lines[1:]], keys, step)
+        size *= _GROWTH
+    return found
+
+
+def _values_among(lines: list[bytes], keys: Collection[str], step: int) -> dict[str, float]:
+    """Of the last row, up to the given step, that has any of them."""
+    columns: dict[int, list[str]] = {}
+    best, found = -1, dict[str, float]()
+    for line in lines:
+        entry = records.decode_line(line) if line[:1] in {b"[", b"{"} else None
+        if isinstance(entry, records.Columns) and not entry.local and not set(keys).isdisjoint(entry.keys):
+            columns[entry.id] = entry.keys
+        elif isinstance(entry, list) and entry and entry[0] in columns and best <= entry[1] <= step:
+            best = entry[1]
+            found = {key: value for key, value in zip(columns[entry[0]], entry[3:], strict=False) if key in keys}
+    return found
 
 
 def last_step(path: Path) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import rankzero.ranks
 from rankzero import records
 from rankzero.errors import UsageError, guard
 from rankzero.run.chore import Chore
+from rankzero.run.earlier import values_at
 from rankzero.run.facts.chores import Facts
 from rankzero.run.facts.console import Console
 from rankzero.run.files import TextFile, put, tolerant
@@ -87,6 +88,11 @@ class Process:
             return claim.run == run
         self.wish = self._opening.wish = msgspec.structs.replace(self.wish, run=run)
         return True
+
+    def recorded_before(self, keys: Collection[str], step: int) -> dict[str, float]:
+        """What attempts before this one last recorded of these metrics for the job, at this step or before."""
+        claim = self.claim()
+        return values_at(self.run_folder(), claim.attempt, keys, step) if claim.resumed else {}
 
     def run_folder(self) -> RunFolder:
         """Where the run lies; decides now if that is still open."""

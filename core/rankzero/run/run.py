@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
@@ -281,6 +281,14 @@ class Run:
     def disabled(self) -> bool:
         """Whether the run accepts every call and does nothing."""
         return False
+
+    def recorded_before(self, keys: Collection[str], step: int) -> dict[str, float]:
+        """The last values of metrics of the job that this run's earlier attempts recorded at this step or before.
+
+        What counts up goes on from there, see `resumed`. Empty where there are none, and where they lie too far back in a long
+        journal to be found quickly. Asking for them decides who this process is.
+        """
+        return self._process.recorded_before(keys, step)
 
     def describe(self, **fields: Any) -> None:
         """Set name, group, job_type, tags, notes or user; None leaves one as it is."""

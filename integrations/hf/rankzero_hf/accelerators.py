@@ -19,7 +19,7 @@ from rankzero.plugin import (
     started_by_run,
     training_run,
 )
-from rankzero_hf import identity, listening
+from rankzero_hf import identity, listening, loaders
 from rankzero_pytorch.zero_change.hooks import loop
 
 NAME = "accelerate"
@@ -32,6 +32,7 @@ def listen(module: ModuleType) -> None:
     replace(accelerator, "init_trackers", _around_init_trackers)
     replace(accelerator, "log", _around_log)
     replace(accelerator, "prepare", _around_prepare)
+    loaders.listen()
     listen_to_states()
 
 

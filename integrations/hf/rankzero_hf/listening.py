@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rankzero.plugin import guarded, started_by_run
+from rankzero_hf import loaders
 from rankzero_pytorch.driving import driving
 from rankzero_pytorch.steps import steps
 from rankzero_pytorch.zero_change.hooks import listen, listen_without, loop
@@ -22,6 +23,7 @@ def begin(steps_done: Callable[[], int], *, alone: bool) -> bool:
     """
     driving.steps_done = steps_done
     listen()
+    loaders.listen()
     counts = listen_without("train", *(("backward", "zero_grad") if alone else ())) and alone
     loop.look_again()
     loop.seen.losses.backwards = int(counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -31,6 +32,10 @@ CLAIMS = 16
 """Steps between two looks at who claims what."""
 
 QUANTITIES = ("loss", "optim/lr", "grad/norm", "time/step", "throughput/samples")
+
+SAMPLES = "progress/samples"
+_samples: weakref.WeakKeyDictionary[Run, int] = weakref.WeakKeyDictionary()
+"""That a run's fits were trained on."""
 
 
 class Steps(Numbering):
@@ -100,6 +105,7 @@ class Fit:
         self.closely = not self._automatic or self._scaler is not None or _calls_again(trainer.optimizers)
         self._row: dict[str, Any] = {}
         self._samples = self._samples_taken = 0
+        self._samples_before: int | None = None
         self._skips = self._missed = 0
         self._stepped = self._lost = False
         self._backward_began = 0.0
@@ -122,6 +128,17 @@ class Fit:
     def end(self) -> None:
         """The fit is over."""
         steps.remove(self)
+        if self._zero and self._samples:
+            _samples[self._run] = self._samples_so_far(self._counters.stepped)
+
+    def _samples_so_far(self, step: int) -> int:
+        """Of all ranks, in what went before in the run as well; 0 where they cannot be counted."""
+        if not self._samples:
+            return 0
+        if self._samples_before is None:
+            here = _samples.get(self._run) if step else 0
+            self._samples_before = here or int(self._run.recorded_before((SAMPLES,), step - 1).get(SAMPLES, 0))
+        return self._samples_before + self._samples * self._world
 
     # -- an optimizer steps ---------------------------------------------------------------------------------------------
 
@@ -236,7 +253,7 @@ class Fit:
             self._counters.stepped,
             row if self._zero else None,
             counts,
-            self._samples * self._world,
+            self._samples_so_far(self._counters.stepped) if self._zero else 0,
             new * self._world if "throughput/samples" in self._ours else 0,
             spent if "time/step" in self._ours else None,
             None if self._on_cpu or alone else self._gaps.take(),

@@ -57,6 +57,30 @@ os.kill(os.getpid(), 9)
     assert _attempt(root, "id='mine'")[2] == "50000"
 
 
+def test_what_earlier_attempts_recorded(root: Any) -> None:
+    """Values up to a step are found in the latest attempt that has any, near the end of a long journal; rows of ranks' own are not."""
+    code = """
+import os, rankzero
+run = rankzero.init(id="mine")
+for step in range({begin}, {end}):
+    run.log({{"other": 0.0}}, step=step)
+    run.log({{"seen": {times} * step, "more": 0.5}}, step=step)
+    run.log({{"seen": -1.0}}, step=step, ranks="all")
+run.flush()
+os.kill(os.getpid(), 9)
+"""
+    for begin, end, times in ((0, 10_000, 2), (9_000, 9_500, 3)):
+        assert root.run(code.format(begin=begin, end=end, times=times))[0] == -signal.SIGKILL
+    ask = """
+import rankzero
+run = rankzero.init(id="mine")
+print(*(run.recorded_before(("seen", "nothing"), step).get("seen") for step in (9_499, 20_000, 9_300, 8_999, 2, -1)))
+"""
+    code_, out, err = root.run(ask)
+    assert code_ == 0, err
+    assert out.split() == ["28497", "28497", "27900", "17998", "4", "None"]
+
+
 def test_resume_never_and_must(root: Any) -> None:
     """The strict modes refuse at init, with a sentence, and leave no run open."""
     with pytest.raises(ResumeError, match='resume="must", but there is no run'):

@@ -114,6 +114,8 @@ def test_resuming_continues_the_run(root: Root, train: Train) -> None:
     assert found["step"] == list(range(1, 15))
     assert found["attempt"] == [1] * 5 + [2] * 9
     assert run["usage"]["phases"]["redone"] > 0
+    assert run["points"]("progress/micro_step")["value"] == list(range(1, 15))
+    assert run["points"]("progress/samples")["value"] == list(range(4, 60, 4))
 
 
 def test_resuming_counts_as_the_trainer_does(root: Root, train: Train) -> None:
@@ -203,11 +205,12 @@ def test_run_name_and_arguments_of_the_callback(root: Root, train: Train) -> Non
 
 
 def test_accumulation(root: Root, train: Train) -> None:
-    """With gradient accumulation a step is still an optimizer step, and micro-steps are counted."""
+    """With gradient accumulation a step is still an optimizer step; micro-steps are counted, and samples trained on, not those fetched."""
     train(gradient_accumulation_steps=3, max_steps=4)
     run = root.only()
     assert run["points"]("optim/lr")["step"] == [1, 2, 3, 4]
     assert run["points"]("progress/micro_step")["value"] == [3, 6, 9, 12]
+    assert run["points"]("progress/samples")["value"] == [12, 24, 36, 48]
 
 
 def test_tokens(root: Root, train: Train) -> None:

@@ -31,6 +31,7 @@ def test_fit_from_a_checkpoint_continues_its_run(both: Kit, root: Path, tmp_path
     recorded = only(root)
     assert [start.attempt for start in recorded.starts] == [1, 2]
     assert recorded.steps("loss") == list(range(6))
+    assert recorded.values("progress/micro_step") == recorded.values("progress/samples") == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_version_given_by_hand_wins(kit: Kit, root: Path, tmp_path: Path) -> None:
@@ -89,6 +90,7 @@ def test_the_same_logger_goes_on_in_its_attempt(kit: Kit, root: Path, tmp_path: 
     rankzero.finish()
     recorded = Recorded(folders(root)[0])
     assert ([start.attempt for start in recorded.starts], recorded.steps("loss")) == ([1], list(range(6)))
+    assert recorded.values("progress/samples") == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("place", ["memory://{name}", "file://{folder}"])

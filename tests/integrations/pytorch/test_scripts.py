@@ -190,6 +190,7 @@ def test_steps_done_again_have_their_old_numbers(record: Record, monkeypatch: py
     record("resume.py", how, "7")
     _, found = record("resume.py", how, "3")
     assert found.steps("loss") == [1, 2, 3, 4, 5, 6, 7, 5, 6, 7]
+    assert found.values("progress/micro_step") == [1, 2, 3, 4, 5, 6, 7, 5, 6, 7]
     assert len(found.starts) == 2
 
 

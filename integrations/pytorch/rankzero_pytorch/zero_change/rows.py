@@ -13,6 +13,7 @@ from rankzero_pytorch.zero_change.optimizers import Rates, Tracked
 
 NAME = "pytorch"
 REPORTED = ("loss", "optim/lr", "time/step", "time/input", "throughput/samples")
+COUNTED = ("progress/micro_step", "progress/samples")
 MOST_WAITING = 10_000
 """Steps put down; past it the thread that trains has them written."""
 
@@ -38,6 +39,8 @@ class Rows:
         self._run = run
         self._numbering = numbering
         self._unreported = set(REPORTED)
+        self._begun: int | None = None
+        self._behind: tuple[int, int] | None = None
         feed(run, self._rows)
 
     def relieve(self) -> None:
@@ -50,17 +53,30 @@ class Rows:
 
     def log(self, count: int, of_job: OfJob) -> None:
         """Log what holds values on a device by this thread, which knows the order of the device's work."""
-        self._numbering.log(self._reported(_row_of_job(*of_job)), count)
+        self._begun = count if self._begun is None else self._begun
+        known = not self._numbering.undecided
+        row = _row_of_job(*of_job, self._before(count, self._numbering.step(count)) if known else None)
+        self._numbering.log(self._reported(row), count)
 
     def _rows(self) -> Iterator[tuple[float, int, str | None, dict[str, Any]]]:
         while self.put and not self._numbering.undecided:
             t, count, number, of_rank, of_job = self.put.popleft()
+            self._begun = count if self._begun is None else self._begun
             with guard("recording a training step"):
                 step = self._numbering.step(count) if number is None else number
                 if of_rank is not None:
                     yield t, step, "all", self._reported(_row_of_rank(*of_rank))
                 if of_job is not None:
-                    yield t, step, None, self._reported(_row_of_job(*of_job))
+                    yield t, step, None, self._reported(_row_of_job(*of_job, self._before(count, step)))
+
+    def _before(self, count: int, step: int) -> tuple[int, int]:
+        """Micro-steps and samples that earlier attempts of the run had when this one began, at this process's `count`-th step."""
+        if self._behind is None:
+            first = step - (count - (count if self._begun is None else self._begun))
+            found = self._run.recorded_before(COUNTED, first - 1)
+            micro_steps, samples = (int(found.get(name, 0)) for name in COUNTED)
+            self._behind = micro_steps, samples
+        return self._behind
 
     def _reported(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row, of which the capture report has been told."""
@@ -79,16 +95,22 @@ def _row_of_rank(spent: Spent, busy: Any, samples: int) -> dict[str, Any]:
 
 
 def _row_of_job(
-    tracked: Tracked, loss: Any, rates: Rates, scaling: dict[str, Any] | None, progress: tuple[int, int] | None
+    tracked: Tracked,
+    loss: Any,
+    rates: Rates,
+    scaling: dict[str, Any] | None,
+    progress: tuple[int, int] | None,
+    before: tuple[int, int] | None,
 ) -> dict[str, Any]:
+    """The row; without progress where it is not known what went `before`."""
     row: dict[str, Any] = {}
     if loss is not None:
         row[tracked.loss] = loss
     tracked.put(row, rates)
     if scaling:
         row.update(scaling)
-    if progress is not None:
-        row["progress/micro_step"], samples = progress
-        if samples:
-            row["progress/samples"] = samples
+    if progress is not None and before is not None:
+        row["progress/micro_step"] = progress[0] + before[0]
+        if progress[1]:
+            row["progress/samples"] = progress[1] + before[1]
     return row

@@ -20,11 +20,12 @@ class Samples:
     Attributes:
         total: so far, of this rank.
         new: of them, since whoever takes them did so last.
+        last: in the last batch.
         ranks: by how many ranks the data is shared out, if the loader's sampler says so (DistributedSampler does).
     """
 
     def __init__(self, clock: Clock) -> None:
-        self.total = self.new = 0
+        self.total = self.new = self.last = 0
         self.ranks: int | None = None
         self._clock = clock
         self._iterator: Any = None
@@ -59,6 +60,7 @@ class Samples:
                 size = first.shape[0]
                 self.total += size
                 self.new += size
+                self.last = size
             else:
                 count(iterator, batch)
             return batch
@@ -82,9 +84,9 @@ class Samples:
         if iterator is not self._iterator:
             self._iterator, self._facts = iterator, loader_facts(iterator)
             self.ranks = self._facts.ranks or self.ranks
-        size = batch_size(batch, self._facts)
-        self.total += size
-        self.new += size
+        self.last = batch_size(batch, self._facts)
+        self.total += self.last
+        self.new += self.last
 
 
 def batch_size(batch: Any, facts: LoaderFacts) -> int:
