@@ -21,6 +21,7 @@ Names and units of what is recorded are the same in every framework: see docs/me
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from typing import Any, Protocol, runtime_checkable
 
 from rankzero import settings
@@ -58,6 +59,7 @@ __all__ = [
     "opened_here",
     "plain",
     "read_settings",
+    "recorded_before",
     "release",
     "replace",
     "report",
@@ -215,6 +217,15 @@ def feed(run: Run, source: Source) -> None:
             own numbers. It is called by one thread at a time.
     """
     run.feed(source)
+
+
+def recorded_before(run: Run, keys: Collection[str], step: int) -> dict[str, float]:
+    """The last values of the job's metrics that earlier attempts of a run recorded at this step or before: what counts up goes on there.
+
+    Empty where there are none, and where they lie too far back in a long journal to be found quickly. Asking decides who this
+    process is.
+    """
+    return run.recorded_before(keys, step)
 
 
 def require(*frameworks: str, distribution: str = "rankzero") -> None:

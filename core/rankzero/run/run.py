@@ -283,11 +283,7 @@ class Run:
         return False
 
     def recorded_before(self, keys: Collection[str], step: int) -> dict[str, float]:
-        """The last values of metrics of the job that this run's earlier attempts recorded at this step or before.
-
-        What counts up goes on from there, see `resumed`. Empty where there are none, and where they lie too far back in a long
-        journal to be found quickly. Asking for them decides who this process is.
-        """
+        """See `rankzero.plugin.recorded_before`."""
         return self._process.recorded_before(keys, step)
 
     def describe(self, **fields: Any) -> None:

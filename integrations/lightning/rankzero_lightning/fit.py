@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
-from rankzero.plugin import Run, claim, report
+from rankzero.plugin import Run, claim, recorded_before, report
 from rankzero_lightning.counters import Counters
 from rankzero_lightning.flavors import accumulates, scaler_of
 from rankzero_lightning.phases import NAME, PRECEDENCE
@@ -137,7 +137,7 @@ class Fit:
             return 0
         if self._samples_before is None:
             here = _samples.get(self._run) if step else 0
-            self._samples_before = here or int(self._run.recorded_before((SAMPLES,), step - 1).get(SAMPLES, 0))
+            self._samples_before = here or int(recorded_before(self._run, (SAMPLES,), step - 1).get(SAMPLES, 0))
         return self._samples_before + self._samples * self._world
 
     # -- an optimizer steps ---------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import collections
 from collections.abc import Iterator
 from typing import Any
 
-from rankzero.plugin import Run, feed, guard, report
+from rankzero.plugin import Run, feed, guard, recorded_before, report
 from rankzero_pytorch.numbering import Numbering
 from rankzero_pytorch.zero_change.clock import Spent
 from rankzero_pytorch.zero_change.optimizers import Rates, Tracked
@@ -73,7 +73,7 @@ class Rows:
         """Micro-steps and samples that earlier attempts of the run had when this one began, at this process's `count`-th step."""
         if self._behind is None:
             first = step - (count - (count if self._begun is None else self._begun))
-            found = self._run.recorded_before(COUNTED, first - 1)
+            found = recorded_before(self._run, COUNTED, first - 1)
             micro_steps, samples = (int(found.get(name, 0)) for name in COUNTED)
             self._behind = micro_steps, samples
         return self._behind
