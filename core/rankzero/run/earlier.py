@@ -42,12 +42,12 @@ def _of_rank_zero(folder: RunFolder, before: int) -> list[Path]:
 
 
 def _values(path: Path, keys: Collection[str], step: int) -> dict[str, float]:
-    size, whole = _PIECE, False
+    size, whole = _PIECE, step < 0
+    named = [line for line in head(path, _PIECE).split(b"\n") if line.startswith(b'{"kind":"columns"')]
     found: dict[str, float] = {}
     while not found and not whole and size <= _MOST:
         whole = size >= path.stat().st_size
-        lines = tail(path, size).split(b"\n")
-        found = _values_among(lines if whole else [*head(path, _PIECE).split(b"\n"), *lines[1:]], keys, step)
+        found = _values_among([*named, *tail(path, size).split(b"\n")[0 if whole else 1 :]], keys, step)
         size *= _GROWTH
     return found
 

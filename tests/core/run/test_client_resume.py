@@ -74,11 +74,11 @@ os.kill(os.getpid(), 9)
     ask = """
 import rankzero
 run = rankzero.init(id="mine")
-print(*(run.recorded_before(("seen", "nothing"), step).get("seen") for step in (9_499, 20_000, 9_300, 8_999, 2, -1)))
+print(*(run.recorded_before(("seen", "nothing"), step).get("seen") for step in (9_499, 20_000, 9_300, 8_999, 4_000, 2, -1)))
 """
     code_, out, err = root.run(ask)
     assert code_ == 0, err
-    assert out.split() == ["28497", "28497", "27900", "17998", "4", "None"]
+    assert out.split() == ["28497", "28497", "27900", "17998", "8000", "4", "None"]
 
 
 def test_resume_never_and_must(root: Any) -> None:
