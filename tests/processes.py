@@ -38,7 +38,7 @@ def ended(
 def _stop(process: subprocess.Popen[str]) -> list[str]:
     """End a command and everything below it, on a signal on which rankzero writes down stacks; what there was to end."""
     everyone = psutil.Process(process.pid).children(recursive=True)
-    told = [f"{one.pid} {one.status()} {' '.join(one.cmdline())}" for one in everyone if one.is_running()]
+    told = [str(one.as_dict(["pid", "status", "cmdline"])) for one in everyone if one.is_running()]
     for number in (signal.SIGABRT, signal.SIGKILL):
         for one in everyone:
             with contextlib.suppress(psutil.NoSuchProcess):

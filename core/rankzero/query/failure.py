@@ -69,5 +69,5 @@ def _without_words(writer: Writer) -> tuple[str, str]:
 
 def _stacks(writer: Writer) -> str:
     """What a process's stack dumps say; empty if there are none."""
-    path = writer.path.parent.parent / "stacks" / f"{writer.path.stem}.txt"
+    path = writer.folder.stacks / f"{writer.path.stem}.txt"
     return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

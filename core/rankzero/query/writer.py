@@ -11,7 +11,7 @@ from typing import TypeVar
 from rankzero.journal.reader import Beat, JournalReader, read_records, time_of
 from rankzero.query.table import Table
 from rankzero.records import End, Record, Start
-from rankzero.store import parse_journal_name
+from rankzero.store import RunFolder, parse_journal_name
 
 R = TypeVar("R")
 _RANK = re.compile(r"^r(\d+)(-.*)?$")
@@ -34,6 +34,12 @@ class Writer:
     latest: int = 0
     whole: bool = True
     second: bool = False
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where its run lies."""
+        run = self.path.parent.parent
+        return RunFolder(run.parent.parent, run.parent.name, run.name)
 
     @property
     def rank(self) -> int:
@@ -105,7 +111,5 @@ def _guessed_start(writer: Writer, attempt: int) -> Start:
     match = _RANK.match(writer.name)
     touched = writer.path.stat().st_mtime
     wall = min(touched, time.time()) - writer.latest / 1e6
-    folder = writer.path.parent.parent
-    return Start(
-        run=folder.name, project=folder.parent.name, attempt=attempt, rank=int(match[1]) if match else 0, wall=wall
-    )
+    folder = writer.folder
+    return Start(run=folder.run, project=folder.project, attempt=attempt, rank=int(match[1]) if match else 0, wall=wall)
