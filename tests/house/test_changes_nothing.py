@@ -49,13 +49,15 @@ def torch_state():
 before, torch_before = state(), torch_state()
 import rankzero, rankzero.plugin, rankzero_pytorch
 assert before == state() and torch_before == torch_state()
+print("unchanged")
 """
 )
 
 
-def _run(code: str, folder: Path) -> None:
+def _run(code: str, folder: Path) -> str:
     environ = {**os.environ, "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=folder, env=environ)
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=True, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True).stdout
 
 
 def test_import_changes_nothing(tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ def test_import_changes_nothing(tmp_path: Path) -> None:
 
 def test_import_beside_torch_patches_nothing(tmp_path: Path) -> None:
     """Importing rankzero and its PyTorch plugin outside `rankzero run` leaves torch as it was."""
-    _run(_TORCH, tmp_path)
+    assert _run(_TORCH, tmp_path) == "unchanged\n"
 
 
 def test_installed_package_is_not_loaded_by_python_itself() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -35,8 +36,11 @@ def install(site: Path, name: str, version: str, metadata: str = "") -> None:
 
 @pytest.mark.parametrize("version", ["2.10", "2.10.0rc1", "3.0+cpu", "10.1"])
 def test_a_supported_release(site: Path, version: str) -> None:
-    """The oldest that the extra declares, or a newer one."""
+    """The oldest that the extra declares, or a newer one, is all that was missing."""
+    with pytest.raises(MissingDependencyError, match="my-framework is not installed"):
+        require("my-framework", distribution="rankzero-mine")
     install(site, "my_framework", version)
+    importlib.invalidate_caches()
     require("my-framework", distribution="rankzero-mine")
 
 

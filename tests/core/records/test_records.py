@@ -91,8 +91,9 @@ def test_rows_are_plain_json(given_rows: list[list[Any]]) -> None:
     def refuse(name: str) -> None:
         raise AssertionError(name)
 
-    for line in encode_rows([[0, 1, 2, *values] for values in given_rows]).splitlines():
-        json.loads(line, parse_constant=refuse)
+    lines = encode_rows([[0, 1, 2, *values] for values in given_rows]).splitlines()
+    read = [json.loads(line, parse_constant=refuse) for line in lines]
+    assert [len(row) for row in read] == [3 + len(values) for values in given_rows]
 
 
 def test_an_integer_of_too_many_digits_is_infinite() -> None:
