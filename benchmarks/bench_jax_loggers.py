@@ -86,7 +86,7 @@ def measure(name: str) -> None:
         step, begun = training(SMALL, adam())
         bare = stepping(jax.jit(step), [begun, 0])
         compiled, begun, after = opened(name, Path(folder))
-        recorded = stepping(compiled, [begun, 0], after)
+        recorded = stepping(compiled, [begun, 0], after, first=switched.WARMUP)
         taken = [recorded]
 
         def switch(on: bool) -> None:

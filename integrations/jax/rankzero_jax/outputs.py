@@ -28,12 +28,14 @@ class Form(NamedTuple):
         structure: of the taps that the arrays are part of.
         trainings: those that a call of the program takes steps of.
         shapes: of the arrays.
+        sampled: there is something among them that is wanted only every so many steps.
         row: who records them, as `log`'s `ranks`, where they are one row of `log` without a step of its own; else False.
     """
 
     structure: Any
     trainings: tuple[Training, ...]
     shapes: tuple[tuple[int, ...], ...]
+    sampled: bool
     row: str | bool | None
 
     @property
@@ -62,7 +64,8 @@ def packed(taps: list[Tap]) -> Outputs:
     ranks = {tap.about if tap.kind == "log" else None for tap in taps}
     (about,) = ranks if len(ranks) == 1 else (None,)
     row = about[0] if about is not None and about[1] is None else False
-    form = Form(structure, tuple(trainings.values()), tuple(jax.numpy.shape(leaf) for leaf in leaves), row)
+    shapes = tuple(jax.numpy.shape(leaf) for leaf in leaves)
+    form = Form(structure, tuple(trainings.values()), shapes, any(map(_is_sampled, taps)), row)
     number = _numbers.get(form)
     if number is None:
         number = _numbers[form] = len(forms)
@@ -74,6 +77,31 @@ def unpacked(number: int, arrays: list[Any]) -> list[Tap]:
     """The taps again, of what a program handed out."""
     taps: list[Tap] = jax.tree.unflatten(forms[number].structure, arrays)
     return taps
+
+
+def without_samples(outputs: Outputs) -> Outputs:
+    """What a program hands out, less what is measured of gradients and the step, which are wanted only every so often."""
+    spared: Outputs = {}
+    for number, arrays in outputs.items():
+        taps = [_spared(tap) if tap.kind == "step" else tap for tap in unpacked(number, arrays)]
+        spared |= packed(taps)
+    return spared
+
+
+def _is_sampled(tap: Tap) -> bool:
+    return tap.kind == "step" and any(map(is_sample, tap.names))
+
+
+def is_sample(name: str) -> bool:
+    """Whether a value that leaves a step is one that is wanted only every so many steps."""
+    return name.startswith("grad/")
+
+
+def _spared(tap: Tap) -> Tap:
+    """What is sampled stands first in a step's vector."""
+    names = tuple(name for name in tap.names if not is_sample(name))
+    first = len(tap.names) - len(names)
+    return Tap(tap.kind, names, tap.numbers[..., first:], {}, None, tap.about)
 
 
 def steps_of(tap: Tap) -> int:

@@ -134,3 +134,30 @@ def test_parameters_spread_over_devices(jobs: Jobs, tmp_path: Path) -> None:
     found = jobs.only()
     assert len(found.values("loss")) == 5
     assert "grad/norm" not in found.series
+
+
+def test_second_program(jobs: Jobs, tmp_path: Path) -> None:
+    """The step is traced once, as without us; the program without samples is compiled when as many steps as lie between two were run."""
+    script = tmp_path / "programs.py"
+    script.write_text(
+        "import jax, jax.numpy as jnp, optax\n"
+        "compiled, traced = [], []\n"
+        "def heard(event, seconds, **about):\n"
+        "    if event.endswith('backend_compile_duration') and about['fun_name'] == 'jit(step)': compiled.append(i)\n"
+        "jax.monitoring.register_event_duration_secs_listener(heard)\n"
+        "tx = optax.sgd(0.1)\n"
+        "w = jnp.ones((16, 4))\n"
+        "s = tx.init(w)\n"
+        "@jax.jit\n"
+        "def step(w, s):\n"
+        "    traced.append(i)\n"
+        "    g = jax.grad(lambda w: (w ** 2).mean())(w)\n"
+        "    u, s = tx.update(g, s, w)\n"
+        "    return optax.apply_updates(w, u), s\n"
+        "for i in range(1, 33): w, s = step(w, s)\n"
+        "print('traced', *traced, 'compiled', *compiled)\n"
+    )
+    command = [sys.executable, str(script)]
+    assert "traced 1 compiled 1\n" in jobs.run(command)
+    assert "traced 1 compiled 1 12\n" in jobs.run(command, below=True, environ={"RANKZERO_LOG_EVERY": "10"})
+    assert points(jobs.only(), "grad/norm")["grad/norm"].keys() == {1, 11, 21, 31}

@@ -5,19 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
 from rankzero_jax.internals import is_top_level, unseen
-from rankzero_jax.outputs import unpacked
+from rankzero_jax.outputs import forms, unpacked, without_samples
 from rankzero_jax.programs import of_first_device, tapped, with_taps
 from rankzero_jax.taps import collector
 from rankzero_jax.zero_change.arguments import arguments
 from rankzero_jax.zero_change.loop import Loop
 from rankzero_jax.zero_change.losses import summed_up
 
-_TAPPED = "_rankzero_tapped"
+_PROGRAMS = "_rankzero_programs"
 _NOT_GIVEN = object()
 
 
@@ -52,8 +52,9 @@ def around_pmap(loop: Loop) -> Callable[[Callable[..., Any]], Callable[..., Any]
 class Jitted:
     """What `jax.jit` returned, looked at from outside; a call runs the function with further outputs if there are any to have.
 
-    As long as no optimizer is seen in the function, its program is the one that it would be. Of one with an optimizer there may be
-    two programs: one that measures gradients, with which it begins, and one that does not.
+    As long as no optimizer is seen in the function, its program is the one that it would be. Of one in which gradients are measured,
+    and not at every step, there are two programs once it has run for as many steps as lie between two samples: one that measures,
+    with which it begins, and one that does not. The function itself is traced once.
     """
 
     def __init__(
@@ -67,26 +68,26 @@ class Jitted:
     ) -> None:
         functools.update_wrapper(self, fun, updated=())
         self._original = transform(fun, **options)
-        more = with_taps(options, mapped=mapped)
-        self._tapped = transform(_tapped_once(fun, None), **more)
-        self._spared = transform(_tapped_once(fun, "plain"), **more)
+        self._programs = _programs_of(fun, transform, options, mapped=mapped)
         self._loop = loop
         self._mapped = mapped
-        self._trains = False
+        self._sampled = 0
 
     @unseen
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
         if not is_top_level():
             return self._inside(*args, **kwargs)
+        spares = self._loop.spares
+        program = self._programs.spared if spares and self._sampled >= self._loop.every else self._programs.tapped
         arguments.given, arguments.mapped = (args, kwargs), self._mapped
         try:
-            out, outputs = (self._spared if self._trains and self._loop.spares else self._tapped)(*args, **kwargs)
+            out, outputs = program(*args, **kwargs)
         finally:
             arguments.given = None
         if outputs:
-            self._trains = True
-            self._loop.arrived(jax.tree.map(of_first_device, outputs) if self._mapped else outputs)
+            self._sampled += any(forms[number].sampled for number in outputs)
+            self._loop.arrived(jax.tree.map(of_first_device, outputs) if self._mapped else outputs, spared=spares)
         return out
 
     def _inside(self, *args: Any, **kwargs: Any) -> Any:
@@ -94,7 +95,7 @@ class Jitted:
         here = None if self._mapped else collector()
         if here is None:
             return self._original(*args, **kwargs)
-        out, outputs = self._tapped(*args, **kwargs)
+        out, outputs = self._programs.tapped(*args, **kwargs)
         for number, arrays in outputs.items():
             for tap in unpacked(number, arrays):
                 if tap.kind == "loss":
@@ -123,21 +124,47 @@ class Jitted:
     def clear_cache(self) -> None:
         """Forget the compiled programs."""
         self._original.clear_cache()
-        self._tapped.clear_cache()
-        self._spared.clear_cache()
+        self._programs.tapped.clear_cache()
+        self._programs.spared.clear_cache()
 
     def _cache_size(self) -> int:
         """How many programs there are."""
-        return int(self._tapped._cache_size())  # noqa: SLF001 - what it stands for
+        return int(self._programs.tapped._cache_size())  # noqa: SLF001 - what it stands for
 
 
-def _tapped_once(fun: Callable[..., Any], about: str | None) -> Callable[..., Any]:
-    """The tapped form of a function: the same one every time, for JAX finds compiled programs by the function."""
-    if not isinstance(fun, FunctionType):
-        return tapped(summed_up(fun), about)
-    name = f"{_TAPPED}_{about}"
-    known = fun.__dict__.get(name)
-    if known is None or known.__wrapped__.__wrapped__ is not fun:
-        known = tapped(summed_up(fun), about)
-        setattr(fun, name, known)
-    return known
+class _Programs(NamedTuple):
+    """What a function is compiled to: with what is seen in it as further outputs, and with those that are not samples."""
+
+    of: Callable[..., Any]
+    options: dict[str, Any]
+    tapped: Any
+    spared: Any
+
+
+def _programs_of(
+    fun: Callable[..., Any], transform: Callable[..., Any], options: dict[str, Any], *, mapped: bool
+) -> _Programs:
+    """The programs of a function: the same ones every time, for JAX finds compiled programs by the function."""
+    known = vars(fun).get(_PROGRAMS) if isinstance(fun, FunctionType) else None
+    if isinstance(known, _Programs) and known.of is fun and known.options == options:
+        return known
+    more = with_taps(options, mapped=mapped)
+    tapping = tapped(summed_up(fun))
+    compiled = transform(tapping, **more)
+    # Nested in another function a compiled one is not traced again, a mapped one cannot be nested.
+    sparing = tapped(summed_up(fun), "plain") if mapped else _sparing(compiled, tapping)
+    programs = _Programs(fun, options, compiled, transform(sparing, **more))
+    if isinstance(fun, FunctionType):
+        setattr(fun, _PROGRAMS, programs)
+    return programs
+
+
+def _sparing(compiled: Callable[..., Any], tapping: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that does what a compiled one does, without the samples, so that the compiler leaves out their computation."""
+
+    @functools.wraps(tapping, updated=())
+    def call(*args: Any, **kwargs: Any) -> Any:
+        out, outputs = compiled(*args, **kwargs)
+        return out, without_samples(outputs)
+
+    return call

@@ -28,12 +28,14 @@ class Loop:
     """Has a run from the first optimizer step on that it sees being traced.
 
     Attributes:
-        spares: the next step's gradients are not to be measured.
+        spares: the next step's gradients are not wanted.
+        every: steps between two samples of gradients; 0: they are wanted at every step.
         loss: the value last differentiated outside of compiled functions.
     """
 
     def __init__(self, optimizers: Optimizers) -> None:
         self.spares = False
+        self.every = 0
         self.loss: Any = None
         self._optimizers = optimizers
         self._known: Run | None = None
@@ -43,7 +45,6 @@ class Loop:
         self._done = 0
         self._first = 1
         self._look = 0
-        self._every = 0
 
     def met(self, run: Run, params: Any, training: int) -> None:
         """An optimizer step is being traced: make sure that the run knows what is trained."""
@@ -65,8 +66,13 @@ class Loop:
         return None if self._steps is None else self._first + self._done - 1
 
     @guarded("recording a training step")
-    def arrived(self, outputs: Outputs) -> None:
-        """A compiled function has handed these out; they are put down, and that is all that is done in the thread that trains."""
+    def arrived(self, outputs: Outputs, *, spared: bool = False) -> None:
+        """A compiled function has handed these out; they are put down, and that is all that is done in the thread that trains.
+
+        Args:
+            outputs: of the program.
+            spared: samples that are among them are not wanted.
+        """
         now = monotonic()
         for number, arrays in outputs.items():
             length = forms[number].steps
@@ -75,11 +81,11 @@ class Loop:
             self._done += length
             if self._steps is not None:
                 loss, self.loss = self.loss, None
-                self._steps.put.append((now, number, arrays, loss, checkpoints.elsewhere))
+                self._steps.put.append((now, number, arrays, loss, checkpoints.elsewhere, spared))
             elif not length:
                 self.loss = arrays[0]  # of a function that differentiates, before there is a run
             if length:
-                self.spares = self._every > 0 and self._done % self._every >= length
+                self.spares = self.every > 0 and self._done % self.every >= length
 
     def _look_around(self, number: int, arrays: list[Any]) -> None:
         """See whose the loop is: every few steps, and where a run begins."""
@@ -95,6 +101,6 @@ class Loop:
             self._first = Numbering(run, first=1).take(counted, length)
             self._steps = Steps(run, {training: self._first})
             seldom = run.settings.gradients != "norm" or jax.default_backend() == "cpu"
-            self._every = run.settings.log_every or (SELDOM if seldom else 0)
+            self.every = run.settings.log_every or (SELDOM if seldom else 0)
         if self._steps is not None:
             self._steps.ours = frozenset(name for name in QUANTITIES if claim(name, NAME, PRECEDENCE))

@@ -8,7 +8,7 @@ from typing import Any
 
 from rankzero.plugin import Run, feed, guard, report
 from rankzero_jax.arriving import Arriving, are_ready, on_host
-from rankzero_jax.outputs import Training, forms, steps_of, unpacked
+from rankzero_jax.outputs import Training, forms, is_sample, steps_of, unpacked
 from rankzero_jax.pace import Pace
 from rankzero_jax.recording import Decoding
 from rankzero_jax.runs import NAME, suffix
@@ -24,7 +24,7 @@ UNSEEN = {
 }
 """Why a quantity has not come by the second step."""
 
-Put = tuple[float, int, list[Any], Any, float]
+Put = tuple[float, int, list[Any], Any, float, bool]
 Row = tuple[float, int, str | None, dict[str, Any]]
 
 
@@ -37,7 +37,8 @@ class Steps:
 
     Attributes:
         put: what a compiled program handed out: when (`time.monotonic()`), its outputs' form and arrays, the loss if one was
-            seen outside of programs, and the seconds that this process has spent in checkpoints so far.
+            seen outside of programs, the seconds that this process has spent in checkpoints so far, and whether samples among the
+            arrays are not wanted.
         ours: the quantities that nobody else records.
     """
 
@@ -54,16 +55,16 @@ class Steps:
 
     def _rows(self) -> Iterator[Row]:
         while self.put:
-            t, number, arrays, loss, elsewhere = self.put.popleft()
+            t, number, arrays, loss, elsewhere, spared = self.put.popleft()
             with guard("recording a training step"):
                 self._loss = self._loss if loss is None else loss
                 taps, ready = unpacked(number, arrays), are_ready(arrays)
-                rows = [*self._of_the_job(t, taps, ready=ready)]
+                rows = [*self._of_the_job(t, taps, ready=ready, spared=spared)]
                 if forms[number].trainings:
                     rows.append((t, *self._local(t, forms[number].trainings[0], elsewhere)))
                 yield from (row for row in rows if row[3])
 
-    def _of_the_job(self, t: float, taps: list[Tap], *, ready: bool) -> Iterator[Row]:
+    def _of_the_job(self, t: float, taps: list[Tap], *, ready: bool, spared: bool) -> Iterator[Row]:
         for tap in taps:
             if tap.kind == "loss":
                 self._loss = tap.numbers
@@ -76,10 +77,10 @@ class Steps:
                 self._report({*tap.names, *(() if loss is None else ("loss",))})
                 if not self._speaks:
                     continue
-                given = tap.numbers, tap.values, loss if length == 1 else None
+                given = tap.numbers, {} if spared else tap.values, loss if length == 1 else None
                 here = ready and (loss is None or are_ready([loss]))
                 for index in range(length):
-                    decode = _Ours(tap.names, self.ours, index, self._behind(training))
+                    decode = _Ours(tap.names, self.ours, index, self._behind(training), spared=spared)
                     yield t, first + index, None, decode(_fetched(given)) if here else {"step": Arriving(given, decode)}
 
     def _first(self, training: int, tap: Tap, length: int) -> int:
@@ -113,13 +114,14 @@ class Steps:
 
 
 class _Ours(Decoding):
-    """From a step's arrays, and the loss that came by itself, to its row, without what others record."""
+    """From a step's arrays, and the loss that came by itself, to its row, without what others record and samples not wanted."""
 
-    __slots__ = ("_ours",)
+    __slots__ = ("_ours", "_spared")
 
-    def __init__(self, names: tuple[str, ...], ours: frozenset[str], index: int, behind: str) -> None:
+    def __init__(self, names: tuple[str, ...], ours: frozenset[str], index: int, behind: str, *, spared: bool) -> None:
         super().__init__(names, index, behind)
         self._ours = ours
+        self._spared = spared
 
     def __call__(self, found: tuple[Any, ...]) -> dict[str, Any]:
         """The row."""
@@ -129,7 +131,7 @@ class _Ours(Decoding):
             row.setdefault(f"loss{self._behind}", float(loss.reshape(-1)[0]))
         for name in set(QUANTITIES) - self._ours:
             row.pop(f"{name}{self._behind}", None)
-        return row
+        return {name: value for name, value in row.items() if not is_sample(name)} if self._spared else row
 
 
 def _fetched(given: tuple[Any, dict[str, Any], Any]) -> tuple[Any, ...]:
