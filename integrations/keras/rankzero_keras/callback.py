@@ -20,7 +20,7 @@ class RankZeroCallback(keras.callbacks.Callback):
             the norm of all gradients is sampled, as rarely as costs nothing to speak of.
         log_freq: batches between such samples; by default chosen so that they cost little, see the documentation.
         histograms: distributions as well, of at most 4,096 values of each tensor.
-        batches: batches between two rows of metrics; 0 for epochs only.
+        batches: batches between two rows of metrics; 0 for epochs only, and gradients only if they are asked for.
         **given: for `rankzero.init`, where the callback makes the run: project, name, group, tags, notes, ...
 
     Attributes:

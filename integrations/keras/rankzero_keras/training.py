@@ -28,6 +28,11 @@ TELLS_OF_FIRST = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 11)
 trainings: dict[int, Training] = {}
 """Under way, by the `id` of the CallbackList that tells of it: found at every batch."""
 
+counted: dict[int, int] = {}
+"""In the same way, the last batch of the epoch under way, of fits of which nothing is looked at between epochs."""
+
+EPOCHS_ONLY = "RankZeroCallback(batches=0) records epochs only"
+
 
 class Training:
     """One fit: told of its batches and epochs.
@@ -44,7 +49,7 @@ class Training:
         suffix: of its metrics, "@2" for the second model of a loop.
 
     Attributes:
-        done: steps so far; `before` it began, as many.
+        before: the steps before it began.
         measured: whether it has been decided what is measured.
         samples: in a batch, 0 if unknown.
         built: called when the first batch has built the model.
@@ -71,12 +76,10 @@ class Training:
         self._every = batches
         self._rates = Rates(model)
         self._rates.often = often
-        counted = iterations(model)
-        self._counted = counted
-        self.before = self.done = max(counted, done)
+        self._iterations = iterations(model)
+        self.before = self._done = self._at_epoch = max(self._iterations, done)
         self._ahead = _executed_at_once(model) - 1 if TELLS_OF_FIRST and listed is not None else 0
         self._epoch = 0
-        self._at_epoch = self.done
         self._ours = {quantity for quantity in QUANTITIES if claim(quantity, NAME, PRECEDENCE)}
         self._untold = set(self._ours)
         self._last: tuple[int, Any, bool] = (-1, None, False)
@@ -84,10 +87,20 @@ class Training:
         self._programs: Programs | None = None
         self.measured = False
         self.built: Callable[[], None] | None = None
-        self.measure(wanted)
+        self._light = not (batches or often or (wanted is not None and wanted.asked) or listed is None)
+        if not batches:
+            self._leave_out({"time/step", "throughput/samples"} | ({"grad/norm"} if self._light and wanted else set()))
+        self.measure(None if self._light else wanted)
         clock.forget()
-        if listed is not None:
+        if self._light:
+            counted[self._key] = -1
+        elif listed is not None:
             trainings[self._key] = self
+
+    @property
+    def done(self) -> int:
+        """Steps so far."""
+        return self._number(counted.get(self._key, -1)) if self._light else self._done
 
     def measure(self, wanted: Wanted | None) -> None:
         """Measure from now on what is wanted, if there is a step already: a loop's is made in its first call."""
@@ -97,8 +110,10 @@ class Training:
 
     def end(self) -> None:
         """The fit is over."""
-        trainings.pop(self._key, None)
         self.tell()
+        trainings.pop(self._key, None)
+        self._done, self._light = self.done, False
+        counted.pop(self._key, None)
         if self._programs is not None:
             self._programs.end()
 
@@ -107,6 +122,9 @@ class Training:
         self._epoch = epoch
         self._at_epoch = self.done
         self._rates.soon()
+        if self._light:
+            counted[self._key] = -1
+            self._rates.look()
 
     def batch_began(self) -> None:
         """A batch begins, and callbacks have heard of it."""
@@ -119,7 +137,7 @@ class Training:
         """A batch, counted from 0 within its epoch, was trained on."""
         clock = self._clock
         spent = clock.end()
-        step = self.done = self._at_epoch + batch + self._ahead + 1
+        step = self._done = self._number(batch)
         sample = self._programs.done(self._suffix) if self._programs is not None else None
         if not self._every or step % self._every:
             if sample:
@@ -131,13 +149,21 @@ class Training:
 
     def left(self) -> None:
         """The callbacks have heard of the batch's end."""
+        self._describe_built()
+        self._clock.loop()
+
+    def _describe_built(self) -> None:
         if self.built is not None:
             self.built()
             self.built = None
-        self._clock.loop()
+
+    def _number(self, batch: int) -> int:
+        """The step of a batch of this epoch; of none, counted as -1, the step before."""
+        return self._at_epoch + (batch + self._ahead + 1 if batch >= 0 else 0)
 
     def epoch_ended(self, logs: Any) -> None:
         """An epoch is over, its validation included."""
+        self._describe_built()
         self._rates.soon()
         at_last, last, rated = self._last
         there = set(last or ()) if at_last == self.done else set()
@@ -167,6 +193,11 @@ class Training:
     def _named(self, row: dict[str, Any]) -> dict[str, Any]:
         return {f"{name}{self._suffix}": value for name, value in row.items()} if self._suffix else row
 
+    def _leave_out(self, quantities: set[str]) -> None:
+        self._untold -= quantities
+        for quantity in quantities:
+            report(quantity, "off", NAME, EPOCHS_ONLY)
+
     def tell(self) -> None:
         """Say in the capture report what is being recorded, once it is."""
         begun = {"optim/lr"} if self._last[2] else set()
@@ -177,7 +208,7 @@ class Training:
             report(quantity, "recorded", NAME)
 
     def _rate(self) -> float | None:
-        return self._rates.of_step(self._counted + self.done - self.before) if "optim/lr" in self._ours else None
+        return self._rates.of_step(self._iterations + self.done - self.before) if "optim/lr" in self._ours else None
 
     def _measuring(self, model: Any, wanted: Wanted) -> Programs | None:
         programs = programs_of(model, wanted)

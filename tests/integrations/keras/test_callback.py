@@ -98,6 +98,30 @@ def test_rows_every_so_many_batches(root: Root) -> None:
     assert sorted(set(root.only().steps("loss"))) == [3, 6, 8, 9, 12, 15, 16]
 
 
+@pytest.mark.parametrize("log_freq", [None, 1])
+def test_rows_of_epochs_only(root: Root, log_freq: int | None) -> None:
+    """Rows stand at epochs' last steps, with the rates that callbacks set; gradients come only if they are asked for."""
+    made = keras.Sequential([keras.layers.Dense(1)])
+    made.compile("sgd", "mse")
+    callbacks = [
+        keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1)),
+        RankZeroCallback(batches=0, log_freq=log_freq),
+    ]
+    for first in (0, 2):
+        history = made.fit(
+            *data(), epochs=first + 2, initial_epoch=first, batch_size=16, validation_split=0.25, callbacks=callbacks,
+            verbose=0,
+        )  # fmt: skip
+    recorded = root.only()
+    assert recorded.steps("loss") == recorded.steps("val_loss") == recorded.steps("progress/epoch") == [3, 6, 9, 12]
+    assert recorded.values("val_loss")[2:] == pytest.approx(history.history["val_loss"])
+    assert recorded.values("optim/lr") == pytest.approx([0.1, 0.05, 0.1 / 3, 0.025])
+    assert recorded.steps("time/eval") == [3, 6, 9, 12]
+    assert recorded.config["model"]["parameters"] == data()[0].shape[1] + 1
+    assert "time/step" not in recorded.series
+    assert ("grad/norm" in recorded.series) == (log_freq is not None)
+
+
 def test_evaluation_by_itself(root: Root) -> None:
     """Its metrics are recorded beside those of training, as `test_...`, at the step where it happens."""
     made, callback = model(), RankZeroCallback()

@@ -16,7 +16,7 @@ from rankzero_keras.listening.loops import Loops
 from rankzero_keras.listening.saving import Saving
 from rankzero_keras.listening.summaries import Summaries
 from rankzero_keras.recording import Recording
-from rankzero_keras.training import Training, trainings
+from rankzero_keras.training import Training, counted, trainings
 
 
 class Models:
@@ -169,6 +169,8 @@ def _around_batch_end(original: Callable[..., Any]) -> Callable[..., Any]:
     def on_train_batch_end(listed: Any, batch: Any, logs: Any = None) -> Any:
         training = trainings.get(id(listed))
         if training is None:
+            if id(listed) in counted:
+                counted[id(listed)] = batch
             return original(listed, batch, logs)
         hear(training, batch, logs)
         result = original(listed, batch, logs)
