@@ -2,8 +2,8 @@
 
 python -m benchmarks.bench_keras [kinds, as "RankZeroCallback,wandb per batch"]
 
-Fits with and without take turns in one process. What is looked at is what the loop does between the work of one step and that of the
-next, in the thread that trains: by the clock, by the CPU of that thread, and by that of the process. The figures are medians of the
+Fits with and without take turns in one process. What is looked at is the time in which the loop tells of batches and epochs, in the
+thread that trains, by the clock and by that thread's CPU: all that records is called there. The figures are medians of the
 differences of neighbouring fits; "nothing" beside nothing tells how far they can be trusted.
 """
 
@@ -17,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ AGAINST = {
     "RankZeroCallback per epoch": ["wandb per epoch", "TensorBoard per epoch"],
 }
 BLOCKS, EPOCHS, BATCHES, WARM = 10, 3, 16, 8
-"""Pairs of fits of so many epochs and batches, of which the first few are not looked at."""
+"""Pairs of fits of so many epochs and batches; the first few times that callbacks are told are not looked at."""
 
 ONE_CORE = {
     "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
@@ -48,7 +49,8 @@ ONE_CORE = {
 }  # fmt: skip
 """The step's own work stays on one core, so that it takes the same time again."""
 
-FIGURES = ("wall", "thread", "cpu")
+FIGURES = ("wall", "thread")
+TOLD = ("on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_epoch_end")
 
 
 def main(wanted: str = "") -> None:
@@ -68,9 +70,9 @@ def main(wanted: str = "") -> None:
             kinds.remove(kind)
     found = {kind: harness.fresh("bench_keras", "measure", kind.replace(" ", "_")) for kind in kinds}
     rows = [[kind, *[figures[name] for name in ("step", *FIGURES)]] for kind, figures in found.items()]
-    harness.table(["", "step ms", "added us", "CPU of its thread", "CPU of the process"], rows)
+    harness.table(["", "step ms", "added us", "CPU of its thread"], rows)
     for kind in sorted(set(AGAINST) & set(kinds)):
-        for name in FIGURES[:2]:
+        for name in FIGURES:
             floor = abs(found["nothing"][name]) if "nothing" in found else 0.0
             share = max(0.0, found[kind][name] - floor) / found[kind]["step"] / 10
             harness.promise(f"Keras on {backend}, {kind}: {name} beyond the floor, of the step", share, 1.0, " %")
@@ -114,34 +116,45 @@ def callback_of(kind: str, folder: Path) -> Any:
 
 
 class Marks:
-    """The clocks around each step's own work, and how long the loop takes from one step's work to the next one's."""
+    """The clocks while a fit tells its callbacks of batches and epochs: whatever records is called there, or below."""
 
     def __init__(self) -> None:
-        self._left: tuple[float, ...] = ()
-        self._gaps: list[tuple[float, ...]] = []
-        self._works = 0.0
+        self._spent = [0.0] * len(FIGURES)
+        self._told = 0
 
-    def around(self, step: Any) -> Any:
-        """A model's training function that is looked at."""
+    @contextlib.contextmanager
+    def telling(self) -> Iterator[None]:
+        """Callbacks are told."""
+        began = time.perf_counter(), time.thread_time()
+        yield
+        if self._told >= WARM:
+            for at, now in enumerate((time.perf_counter(), time.thread_time())):
+                self._spent[at] += now - began[at]
+        self._told += 1
 
-        def train_function(*args: Any) -> Any:
-            now = time.perf_counter(), time.thread_time(), time.process_time()
-            if self._left:
-                self._gaps.append(tuple(map(float.__sub__, now, self._left)))
-            out = step(*args)
-            self._left = time.perf_counter(), time.thread_time(), time.process_time()
-            self._works += self._left[0] - now[0]
-            return out
+    def listed(self, callbacks: list[Any], model: Any) -> Any:
+        """A fit's list of callbacks, clocked."""
+        import keras
 
-        return train_function
+        class Clocked(keras.callbacks.CallbackList):  # type: ignore[misc]
+            """Asks its base to tell them."""
+
+        def around(name: str) -> Callable[..., None]:
+            def tell(clocked: Clocked, number: int, logs: Any = None) -> None:
+                with self.telling():
+                    getattr(super(Clocked, clocked), name)(number, logs)
+
+            return tell
+
+        for name in TOLD:
+            setattr(Clocked, name, around(name))
+        return Clocked(callbacks, add_history=True, model=model, verbose=0, epochs=EPOCHS, steps=BATCHES)
 
     def per_step(self) -> list[float]:
-        """Seconds between two steps' work by each clock, and of a step with it, in the fit that has ended."""
-        gaps = self._gaps[WARM:]
-        found = [statistics.fmean(gap[at] for gap in gaps) for at in range(len(FIGURES))]
-        found.append(self._works / (len(self._gaps) + 1) + found[0])
-        self._left, self._works = (), 0.0
-        self._gaps.clear()
+        """Seconds in which callbacks were told, of the fit that has ended, by each clock, divided by its steps."""
+        batches = EPOCHS * BATCHES - WARM / 2
+        found = [spent / batches for spent in self._spent]
+        self._spent, self._told = [0.0] * len(FIGURES), 0
         return found
 
 
@@ -163,17 +176,22 @@ class Listening:
             from rankzero_keras.listening.models import install
 
             install()
-        self._changed = [
-            (owner, name, old[name], new)
-            for owner, old in zip(owners, before, strict=True)
-            for name, new in dict(vars(owner)).items()
-            if name in old and old[name] is not new and callable(new)
-        ]
+        self._before = list(zip(owners, before, strict=True))
+        self._taken: list[tuple[Any, str, Any]] = []
 
     def set(self, *, on: bool) -> None:
-        """Put it there, or what was there before."""
-        for owner, name, old, new in self._changed:
-            setattr(owner, name, new if on else old)
+        """Put it there, or what was there before; some of it comes with the first fit."""
+        for owner, name, new in self._taken:
+            setattr(owner, name, new)
+        self._taken = [] if on else list(self._changed())
+        for owner, name, _ in self._taken:
+            setattr(owner, name, dict(self._before)[owner][name])
+
+    def _changed(self) -> Iterator[tuple[Any, str, Any]]:
+        for owner, old in self._before:
+            for name, new in dict(vars(owner)).items():
+                if name in old and old[name] is not new and callable(new):
+                    yield owner, name, new
 
 
 def measure(kind: str) -> None:
@@ -192,11 +210,11 @@ def measure(kind: str) -> None:
             if listening is not None:
                 listening.set(on=on)
             callbacks = [callback] if on and callback is not None else []
-            model.fit(x, y, batch_size=128, epochs=EPOCHS, shuffle=False, callbacks=callbacks, verbose=0)
-            return marks.per_step()
+            listed = marks.listed(callbacks, model)
+            began = time.perf_counter()
+            model.fit(x, y, batch_size=128, epochs=EPOCHS, shuffle=False, callbacks=listed, verbose=0)
+            return [*marks.per_step(), (time.perf_counter() - began) / (EPOCHS * BATCHES)]
 
-        model.fit(x[:256], y[:256], batch_size=128, verbose=0)
-        model.train_function = marks.around(model.train_function)
         for on in (False, True, True):
             fit(on=on)
         pairs = []

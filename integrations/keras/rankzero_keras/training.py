@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from time import monotonic
 from typing import Any
 
 import keras
@@ -167,12 +168,12 @@ class Training:
         self._rates.soon()
         at_last, last, rated = self._last
         there = set(last or ()) if at_last == self.done else set()
-        row = row_of({name: value for name, value in kept(logs).items() if name not in there})
-        row["progress/epoch"] = self._epoch
+        found = {name: value for name, value in kept(logs).items() if name not in there}
+        found["progress/epoch"] = self._epoch
         rate = None if rated and at_last == self.done else self._rate()
         if rate is not None:
-            row["optim/lr"] = rate
-        self._rows.log(row, self.done)
+            found["optim/lr"] = rate
+        self._rows.put((monotonic(), self.done, _of_epoch, found))
         report("metrics", "recorded", NAME)
         self.tell()
 
@@ -220,6 +221,11 @@ class Training:
             return None
         programs.begin()
         return programs
+
+
+def _of_epoch(found: dict[str, Any]) -> Iterator[Row]:
+    """The row of an epoch."""
+    yield None, row_of(found)
 
 
 def _executed_at_once(model: Any) -> int:

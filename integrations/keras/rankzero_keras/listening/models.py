@@ -84,7 +84,6 @@ def install() -> None:
         summaries.install(tf.summary)
         # Another module, which stands in its place once somebody has imported it.
         summaries.install(importlib.import_module("tensorflow.summary"))
-    replace(listed, "on_train_batch_begin", _around_batch_begin)
     replace(listed, "on_train_batch_end", _around_batch_end)
 
 
@@ -185,6 +184,8 @@ def _train_began(recording: Recording, listed: Any, logs: Any = None) -> None:
         recording.alone = True
         weakref.finalize(listed, guarded("noticing that a model failed")(_forgotten), recording).atexit = False
     recording.train_began(listed)
+    if id(listed) in trainings:  # a process that records epochs only has no use for it
+        replace(keras.callbacks.CallbackList, "on_train_batch_begin", _around_batch_begin)
 
 
 def _train_ended(recording: Recording, listed: Any, logs: Any = None) -> None:
