@@ -19,6 +19,7 @@ from rankzero_jax.zero_change.losses import summed_up
 
 _PROGRAMS = "_rankzero_programs"
 _NOT_GIVEN = object()
+_STATIC = {"static_argnums", "static_argnames"}
 
 
 def around_jit(loop: Loop) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -150,21 +151,23 @@ def _programs_of(
         return known
     more = with_taps(options, mapped=mapped)
     tapping = tapped(summed_up(fun))
-    compiled = transform(tapping, **more)
-    # Nested in another function a compiled one is not traced again, a mapped one cannot be nested.
-    sparing = tapped(summed_up(fun), "plain") if mapped else _sparing(compiled, tapping)
-    programs = _Programs(fun, options, compiled, transform(sparing, **more))
+    sparing = tapped(summed_up(fun), "plain") if mapped else _sparing(tapping, transform, options)
+    programs = _Programs(fun, options, transform(tapping, **more), transform(sparing, **more))
     if isinstance(fun, FunctionType):
         setattr(fun, _PROGRAMS, programs)
     return programs
 
 
-def _sparing(compiled: Callable[..., Any], tapping: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that does what a compiled one does, without the samples, so that the compiler leaves out their computation."""
+def _sparing(tapping: Callable[..., Any], transform: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+    """A function that does what another does, without the samples, so that the compiler leaves out their computation.
+
+    The other is not traced again: it is nested as a compiled function, and what it looks like is in JAX's cache.
+    """
+    nested = transform(tapping, **{name: options[name] for name in _STATIC & options.keys()})
 
     @functools.wraps(tapping, updated=())
     def call(*args: Any, **kwargs: Any) -> Any:
-        out, outputs = compiled(*args, **kwargs)
+        out, outputs = nested(*args, **kwargs)
         return out, without_samples(outputs)
 
     return call
