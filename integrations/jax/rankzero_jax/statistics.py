@@ -33,11 +33,11 @@ class Wanted:
 def measure(wanted: Wanted, gradients: Any, updates: Any, params: Any, done: Any = None) -> Tap:
     """A tap with everything wanted, of the step that so many have been `done` with.
 
-    What is measured stands behind a barrier, so that the compiler does not weave it into the computation that it measures.
+    What is measured stands behind a barrier, so that the compiler does not weave it into the computation that it measures;
+    without axes of length one, for beside one more user it would not take them out of that computation as it does by itself.
     """
-    gradients, updates, params = jax.lax.optimization_barrier(
-        (gradients if wanted.gradients else None, *((updates, params) if wanted.parameters else (None, None)))
-    )
+    measured = gradients if wanted.gradients else None, *((updates, params) if wanted.parameters else (None, None))
+    gradients, updates, params = jax.lax.optimization_barrier(jax.tree.map(jnp.squeeze, measured))
     named: dict[str, Any] = {}
     values: dict[str, Any] = {}
     if wanted.gradients:

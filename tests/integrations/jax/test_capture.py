@@ -92,6 +92,29 @@ def test_parameters_are_bit_identical(run: rankzero.Run, optimizer: Any, carry: 
     )
 
 
+def test_parameters_with_axes_of_length_one_are_bit_identical(run: rankzero.Run) -> None:
+    """So are those of a regression, whose gradients the compiler computes in another shape than the parameters have."""
+    optimizer = optax.adamw(1e-2)
+    captured = rankzero_jax.capture(optimizer)
+    params = {"in": fresh()["in"], "out": {"kernel": fresh()["out"]["kernel"][:, :1]}, "scale": jnp.ones((1, 16))}
+
+    def with_scale(optimizer: Any) -> Any:
+        def train_step(params: Any, state: Any, x: Any, y: Any) -> Any:
+            def loss_of(params: Any) -> Any:
+                return (
+                    ((jnp.tanh(x @ params["in"]) * params["scale"]) @ params["out"]["kernel"] - y[:, :1]) ** 2
+                ).mean()
+
+            loss, gradients = jax.value_and_grad(loss_of)(params)
+            updates, state = optimizer.update(gradients, state, params)
+            return optax.apply_updates(params, updates), state, loss
+
+        return train_step
+
+    measured = trained(rankzero_jax.jit(with_scale(captured), every=1), captured, params=params)
+    assert_same_bits(measured, trained(jax.jit(with_scale(optimizer)), optimizer, params=params))
+
+
 def test_numbers_are_right(run: rankzero.Run, jobs: Jobs) -> None:
     """Norms, largest values, ratios and non-finite counts are those that numpy finds, at the sampled steps."""
     optimizer = optax.adam(1e-2)
