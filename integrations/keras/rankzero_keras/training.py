@@ -84,6 +84,7 @@ class Training:
         self._ours = {quantity for quantity in QUANTITIES if claim(quantity, NAME, PRECEDENCE)}
         self._untold = set(self._ours)
         self._last: tuple[int, Any, bool] = (-1, None, False)
+        self._rated = False
         self.samples = 0
         self._programs: Programs | None = None
         self.measured = False
@@ -201,7 +202,7 @@ class Training:
 
     def tell(self) -> None:
         """Say in the capture report what is being recorded, once it is."""
-        begun = {"optim/lr"} if self._last[2] else set()
+        begun = {"optim/lr"} if self._rated else set()
         if self.done - self.before > 1:
             begun |= {"time/step", "throughput/samples"} if self.samples else {"time/step"}
         for quantity in self._untold & begun:
@@ -209,7 +210,11 @@ class Training:
             report(quantity, "recorded", NAME)
 
     def _rate(self) -> float | None:
-        return self._rates.of_step(self._iterations + self.done - self.before) if "optim/lr" in self._ours else None
+        if "optim/lr" not in self._ours:
+            return None
+        rate = self._rates.of_step(self._iterations + self.done - self.before)
+        self._rated = self._rated or rate is not None
+        return rate
 
     def _measuring(self, model: Any, wanted: Wanted) -> Programs | None:
         programs = programs_of(model, wanted)

@@ -116,6 +116,7 @@ def test_rows_of_epochs_only(root: Root, log_freq: int | None) -> None:
     assert recorded.steps("loss") == recorded.steps("val_loss") == recorded.steps("progress/epoch") == [3, 6, 9, 12]
     assert recorded.values("val_loss")[2:] == pytest.approx(history.history["val_loss"])
     assert recorded.values("optim/lr") == pytest.approx([0.1, 0.05, 0.1 / 3, 0.025])
+    assert "optim/lr" in recorded.captured("recorded")
     assert recorded.steps("time/eval") == [3, 6, 9, 12]
     assert recorded.config["model"]["parameters"] == data()[0].shape[1] + 1
     assert "time/step" not in recorded.series
