@@ -135,11 +135,12 @@ def _around_save_state(original: Callable[..., Any]) -> Callable[..., Any]:
         report("checkpoints", "recorded", NAME)
 
     def save_state(accelerator: Any, *args: Any, **kwargs: Any) -> Any:
-        begin("checkpoint")
+        mine = begin("checkpoint")
         try:
             folder = original(accelerator, *args, **kwargs)
         finally:
-            end()
+            if mine:
+                end()
         record(accelerator, folder)
         return folder
 

@@ -10,9 +10,9 @@ from transformers.trainer_callback import TrainerCallback
 from rankzero.plugin import after_import, guarded, read_settings
 from rankzero_hf.listening import stepped, trained
 from rankzero_hf.models import wanted
-from rankzero_hf.recording import EVENTS, STEP_END, Recording
+from rankzero_hf.recording import EVENTS, Recording
 from rankzero_hf.registration import add_again
-from rankzero_hf.trainers import notice_failures
+from rankzero_hf.trainers import listen_to_work
 
 
 class RankZeroCallback(TrainerCallback):
@@ -31,26 +31,22 @@ class RankZeroCallback(TrainerCallback):
     def __init__(self, watch: str | None = None, log_model: bool | str | None = None, **given: Any) -> None:
         self._recording = Recording(given, watch=watch, log_model=None if log_model is None else wanted(log_model))
         if read_settings().mode != "disabled":
-            after_import("transformers.trainer", notice_failures)
+            after_import("transformers.trainer", listen_to_work)
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """See `transformers.TrainerCallback`; in the way of every step."""
         if self._recording.counts:
             stepped()
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """See `transformers.TrainerCallback`; in the way of every step."""
-        if control.should_evaluate or control.should_save:
-            _step_ended(self, args, state, control)
-
     def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """See `transformers.TrainerCallback`."""
         if self._recording.counts:
             trained()
 
-    def on_train_failure(self) -> None:
-        """Training has raised; none of transformers' own events."""
-        self._recording.stop()
+    @property
+    def recording(self) -> Recording:
+        """What is recorded of the callback's Trainer."""
+        return self._recording
 
 
 def _listener(event: str) -> Any:
@@ -65,6 +61,5 @@ def _listener(event: str) -> Any:
 
 for _event in EVENTS:
     setattr(RankZeroCallback, _event, _listener(_event))
-_step_ended = _listener(STEP_END)
 
 add_again("transformers.integrations.integration_utils")

@@ -22,13 +22,13 @@ class Transformers(Integration):
 
             listen(module)
 
-        def listen_to_failures(module: ModuleType) -> None:
-            from rankzero_hf.trainers import notice_failures
+        def listen_to_trainers(module: ModuleType) -> None:
+            from rankzero_hf.trainers import listen_to_work
 
-            notice_failures(module)
+            listen_to_work(module)
 
         after_import("transformers.trainer_callback", listen)
-        after_import("transformers.trainer", listen_to_failures)
+        after_import("transformers.trainer", listen_to_trainers)
 
 
 class Accelerate(Integration):

@@ -59,11 +59,11 @@ def end(*, counted: bool) -> None:
         steps.remove(loop)
 
 
-def interrupted_by(phase: str) -> None:
-    """An "evaluation" or a "checkpoint" begins."""
-    loop.seen.phases.begin(phase)
+def interrupted_by(phase: str) -> bool:
+    """An "evaluation" or a "checkpoint" begins; whether `goes_on` is to be called when it is over: not inside of another."""
+    return loop.seen.phases.begin(phase)
 
 
 def goes_on() -> None:
     """It is over."""
-    loop.seen.phases.training()
+    loop.seen.phases.end()

@@ -1,4 +1,4 @@
-"""Accelerate's data loaders read one batch ahead: its samples count when the program gets it."""
+"""Accelerate's data loaders fetch ahead, skip, and share out: samples count as the program gets them."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from typing import Any
 from rankzero.plugin import replace
 from rankzero_pytorch.zero_change.hooks import loop
 
+LOADERS = ("DataLoaderShard", "DataLoaderDispatcher", "SkipDataLoader")
+
 
 def listen() -> None:
     """Listen to the loaders that an Accelerator prepares, if the program has them."""
     module = sys.modules.get("accelerate.data_loader")
     if module is not None:
-        replace(module.DataLoaderShard, "__iter__", _around_iter)
+        for name in LOADERS:
+            replace(getattr(module, name), "__iter__", _around_iter)
 
 
 def _around_iter(original: Callable[..., Any]) -> Callable[..., Any]:
     def __iter__(loader: Any) -> Iterator[Any]:  # noqa: N807 - what it replaces
-        samples, ahead = loop.seen.samples, 0
+        samples = loop.seen.samples
         batches = original(loader)
         try:
             while True:
-                total = samples.total
+                before = samples.total
                 try:
                     batch = next(batches)
                 except StopIteration:
                     return
-                was, ahead = ahead, samples.last if samples.total > total else 0
-                samples.total += was - ahead
-                samples.new += was - ahead
+                samples.handed_over(batch, before)
                 yield batch
         finally:
             batches.close()

@@ -11,10 +11,9 @@ from rankzero.plugin import Run, claim, release, report
 from rankzero_hf import describing, identity, listening, models
 from rankzero_hf.runs import NAME, runs
 
-EVENTS = ("on_train_begin", "on_epoch_end", "on_log", "on_evaluate", "on_predict", "on_save", "on_train_end")
-"""What `Recording.hear` is told of always; of a step's end it is where something other than training follows."""
+EVENTS = ("on_train_begin", "on_log", "on_predict", "on_save", "on_train_end")
+"""What `Recording.hear` is told of."""
 
-STEP_END = "on_step_end"
 PRECEDENCE = 30
 CLAIMED = ("loss",)
 """What the Trainer's own log lines hold, reduced as it thinks right; the rest is heard from PyTorch."""
@@ -44,10 +43,7 @@ class Recording:
         self.counts = False
         self._events: dict[str, Callable[..., None]] = {
             "on_train_begin": self._begin,
-            STEP_END: self._stepped,
-            "on_epoch_end": self._stepped,
             "on_log": self._log,
-            "on_evaluate": self._evaluated,
             "on_predict": self._predicted,
             "on_save": self._saved,
             "on_train_end": self._end,
@@ -58,6 +54,10 @@ class Recording:
         heard = self._events.get(event)
         if heard is not None:
             heard(args, state, control, **more)
+
+    def interrupted_by(self, phase: str) -> bool:
+        """The Trainer begins something other than training; whether `listening.goes_on` is to be called when it is over."""
+        return self._run is not None and not self._run.disabled and listening.interrupted_by(phase)
 
     def _begin(self, args: Any, state: Any, control: Any, *, model: Any = None, **_: Any) -> None:
         again = self._state is not None and bool(args.auto_find_batch_size)
@@ -96,10 +96,6 @@ class Recording:
             run.define_metric(goal[0], goal=goal[1], summary="last,best")
         report("hyperparameters", "recorded", NAME)
 
-    def _stepped(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if not control.should_log:
-            self._interrupt(control)
-
     def _log(self, args: Any, state: Any, control: Any, *, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if logs:
             row = dict(logs)
@@ -110,21 +106,14 @@ class Recording:
                 self._told = now
             self._words(args).log(row, step=state.global_step)
             report("log lines", "recorded", NAME)
-        self._interrupt(control)
-
-    def _evaluated(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        listening.goes_on()
-        self._interrupt(control)
 
     def _predicted(
         self, args: Any, state: Any, control: Any, *, metrics: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        listening.goes_on()
         if metrics:
             self._words(args).log(dict(metrics), step=state.global_step)
 
     def _saved(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        listening.goes_on()
         run = self._run
         if run is None or run.disabled or not state.is_world_process_zero:
             return
@@ -145,15 +134,6 @@ class Recording:
             run.summary.update({"total_flos": state.total_flos, **_best(state)})
             if self._keeps(run) == "end":
                 models.keep_model(run, args, model, more.get("processing_class") or more.get("tokenizer"))
-
-    def _interrupt(self, control: Any) -> None:
-        """What the Trainer does next, if it is anything but training."""
-        if self._state is None:
-            return
-        if control.should_evaluate:
-            listening.interrupted_by("evaluation")
-        elif control.should_save:
-            listening.interrupted_by("checkpoint")
 
     def _words(self, args: Any) -> Run:
         if self._run is None or self._run.state not in {"running", "disabled"}:

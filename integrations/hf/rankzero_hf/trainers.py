@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 from rankzero.plugin import guarded, replace
-from rankzero_hf.listening import stepped, trained
-from rankzero_hf.recording import EVENTS, STEP_END, Recording
+from rankzero_hf.listening import goes_on, stepped, trained
+from rankzero_hf.recording import EVENTS, Recording
 from rankzero_pytorch.zero_change.hooks import loop
+
+EVALUATIONS = ("evaluate", "predict", "evaluation_loop")
+"""Methods of a Trainer that evaluate; a subclass may replace one and call another."""
 
 
 class Trainers:
@@ -34,18 +37,6 @@ class Trainers:
             return result
 
         return call
-
-    def around_step_end(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """For `CallbackHandler.on_step_end`, which is in the way of every step."""
-        hear = guarded("listening to a Trainer")(self._hear)
-
-        def on_step_end(handler: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-            result = original(handler, args, state, control, **kwargs)
-            if result.should_evaluate or result.should_save:
-                hear(handler, STEP_END, result, {"args": args, "state": state, **kwargs})
-            return result
-
-        return on_step_end
 
     def around_optimizer_step(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For `CallbackHandler.on_optimizer_step`, which is in the way of every step."""
@@ -80,16 +71,45 @@ class Trainers:
 
         return train
 
+    def around_evaluation(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For methods of `Trainer` that evaluate, whoever calls them."""
+        return self._around("evaluation", original)
+
+    def around_checkpoint(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For `Trainer._save_checkpoint`."""
+        return self._around("checkpoint", original)
+
+    def _around(self, phase: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        begin = guarded("noticing that training is interrupted")(self._interrupted)
+        end = guarded("noticing that training goes on")(goes_on)
+
+        def work(trainer: Any, *args: Any, **kwargs: Any) -> Any:
+            mine = begin(trainer.callback_handler, phase)
+            try:
+                return original(trainer, *args, **kwargs)
+            finally:
+                if mine:
+                    end()
+
+        return work
+
     def _failed(self, handler: Any) -> None:
+        for recording in self._of(handler):
+            recording.stop()
+        self._counting = self._counting - {id(handler)}
+
+    def _interrupted(self, handler: Any, phase: str) -> bool:
+        return any(recording.interrupted_by(phase) for recording in self._of(handler))
+
+    def _of(self, handler: Any) -> Iterator[Recording]:
+        """What is recorded of a Trainer, with no change or by callbacks of ours."""
         from rankzero_hf.callback import RankZeroCallback
 
-        recording = self._recordings.get(handler)
-        if recording is not None:
-            recording.stop()
-            self._counting = self._counting - {id(handler)}
+        if handler in self._recordings:
+            yield self._recordings[handler]
         for callback in handler.callbacks:
             if isinstance(callback, RankZeroCallback):
-                callback.on_train_failure()
+                yield callback.recording
 
     def _hear(self, handler: Any, event: str, control: Any, more: dict[str, Any]) -> None:
         from rankzero_hf.callback import RankZeroCallback
@@ -112,11 +132,13 @@ def listen(module: ModuleType) -> None:
     handler = module.CallbackHandler
     for event in EVENTS:
         replace(handler, event, trainers.around_event)
-    replace(handler, STEP_END, trainers.around_step_end)
     replace(handler, "on_substep_end", trainers.around_substep_end)
     replace(handler, "on_optimizer_step", trainers.around_optimizer_step)
 
 
-def notice_failures(module: ModuleType) -> None:
-    """Notice trainings that raise of the Trainers of `transformers.trainer`."""
+def listen_to_work(module: ModuleType) -> None:
+    """Notice what the Trainers of `transformers.trainer` do beside training, and trainings that raise."""
     replace(module.Trainer, "train", trainers.around_train)
+    replace(module.Trainer, "_save_checkpoint", trainers.around_checkpoint)
+    for name in EVALUATIONS:
+        replace(module.Trainer, name, trainers.around_evaluation)

@@ -13,7 +13,7 @@ pytest.importorskip("transformers", reason=REASON)
 pytest.importorskip("accelerate", reason=REASON)
 
 import torch
-from tests.integrations.hf.tiny import classifier, trainer
+from tests.integrations.hf.tiny import Sentences, Stream, classifier, trainer
 from transformers import TrainerCallback
 
 import rankzero
@@ -92,6 +92,27 @@ def test_phases(root: Root, train: Train) -> None:
     assert phases["step"] > 0
 
 
+def test_evaluations_of_several_datasets(root: Root, train: Train) -> None:
+    """All of an evaluation counts as one, also of several datasets, or one that a callback asks for."""
+
+    class Asks(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step == 3:
+                made.evaluate(Sentences(8), metric_key_prefix="more")
+
+    made = trainer(
+        root.folder / "out",
+        eval_dataset={"short": Sentences(16), "long": Sentences(64)},
+        callbacks=[Asks()],
+        max_steps=7,
+    )
+    made.train()
+    run = root.only()
+    assert {"eval_short_loss", "eval_long_loss", "more_loss"} <= run["metrics"].keys()
+    assert run["points"]("time/eval")["step"] == [3, 5, 7]
+    assert run["points"]("progress/samples")["value"] == list(range(4, 32, 4))
+
+
 def test_checkpoints_and_best(root: Root, train: Train) -> None:
     """Checkpoints are recorded as paths, and the best of them in the summary."""
     train(metric_for_best_model="eval_loss", greater_is_better=False, load_best_model_at_end=True)
@@ -116,6 +137,14 @@ def test_resuming_continues_the_run(root: Root, train: Train) -> None:
     assert run["usage"]["phases"]["redone"] > 0
     assert run["points"]("progress/micro_step")["value"] == list(range(1, 15))
     assert run["points"]("progress/samples")["value"] == list(range(4, 60, 4))
+
+
+def test_samples_of_an_iterable_dataset(root: Root, train: Train) -> None:
+    """Samples count as the training gets them: neither fetched ahead nor skipped by one that resumes."""
+    train(max_steps=6, train_dataset=Stream())
+    root.close()
+    train(max_steps=8, train_dataset=Stream(), resume=str(root.folder / "out" / "checkpoint-5"))
+    assert root.only()["points"]("progress/samples")["value"] == list(range(4, 36, 4))
 
 
 def test_resuming_counts_as_the_trainer_does(root: Root, train: Train) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ class Sentences(torch.utils.data.Dataset[dict[str, Any]]):
         return {"input_ids": self.ids[index], "labels": int(self.ids[index][0] > 15)}
 
 
+class Stream(torch.utils.data.IterableDataset[dict[str, Any]]):
+    """The same sentences one by one, their number unknown."""
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter([Sentences()[index] for index in range(64)])
+
+
 def classifier() -> Any:
     """A classifier of some thousand random weights."""
     torch.manual_seed(0)
@@ -39,7 +47,16 @@ def classifier() -> Any:
     )
 
 
-def trainer(folder: Path, *, callbacks: Any = None, model_init: Any = None, model: Any = None, **changed: Any) -> Any:
+def trainer(
+    folder: Path,
+    *,
+    callbacks: Any = None,
+    model_init: Any = None,
+    model: Any = None,
+    train_dataset: Any = None,
+    eval_dataset: Any = None,
+    **changed: Any,
+) -> Any:
     """A Trainer of ten steps that logs each second step and evaluates and saves at the fifth and the tenth."""
     given: dict[str, Any] = {
         "output_dir": str(folder),
@@ -58,8 +75,8 @@ def trainer(folder: Path, *, callbacks: Any = None, model_init: Any = None, mode
     return Trainer(
         None if model_init else model or classifier(),
         TrainingArguments(**{**given, **changed}),
-        train_dataset=Sentences(),
-        eval_dataset=Sentences(16),
+        train_dataset=train_dataset or Sentences(),
+        eval_dataset=eval_dataset or Sentences(16),
         callbacks=callbacks,
         model_init=model_init,
     )

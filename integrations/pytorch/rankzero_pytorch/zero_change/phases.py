@@ -69,7 +69,9 @@ class Phases:
         return True
 
     def end(self) -> None:
-        """The last phase that began is over."""
+        """The last phase that began is over, unless training has gone on already."""
+        if not self._open:
+            return
         opened = self._open.pop()
         opened.entered.__exit__(None, None, None)
         whole = perf_counter() - opened.began

@@ -20,12 +20,11 @@ class Samples:
     Attributes:
         total: so far, of this rank.
         new: of them, since whoever takes them did so last.
-        last: in the last batch.
         ranks: by how many ranks the data is shared out, if the loader's sampler says so (DistributedSampler does).
     """
 
     def __init__(self, clock: Clock) -> None:
-        self.total = self.new = self.last = 0
+        self.total = self.new = 0
         self.ranks: int | None = None
         self._clock = clock
         self._iterator: Any = None
@@ -60,7 +59,6 @@ class Samples:
                 size = first.shape[0]
                 self.total += size
                 self.new += size
-                self.last = size
             else:
                 count(iterator, batch)
             return batch
@@ -80,13 +78,27 @@ class Samples:
 
         return __iter__
 
+    @guarded("counting samples")
+    def handed_over(self, batch: Any, since: int) -> None:
+        """A loader around another one gives the program a batch: that counts, not what the inner one fetched for it.
+
+        Args:
+            batch: that the program gets.
+            since: the total before the outer loader was asked for it.
+        """
+        if driving.sees_all or self._clock.away:
+            return
+        more = since + batch_size(batch, self._facts) - self.total
+        self.total += more
+        self.new += more
+
     def _count(self, iterator: Any, batch: Any) -> None:
         if iterator is not self._iterator:
             self._iterator, self._facts = iterator, loader_facts(iterator)
             self.ranks = self._facts.ranks or self.ranks
-        self.last = batch_size(batch, self._facts)
-        self.total += self.last
-        self.new += self.last
+        size = batch_size(batch, self._facts)
+        self.total += size
+        self.new += size
 
 
 def batch_size(batch: Any, facts: LoaderFacts) -> int:
