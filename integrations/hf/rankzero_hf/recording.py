@@ -28,6 +28,7 @@ class Recording:
         log_model: what to keep of the model: "off", "end", "checkpoint"; None for what the setting says.
 
     Attributes:
+        silent: another one records this Trainer.
         counts: `listening.stepped` is to be called after each optimizer step, and `listening.trained` after each other batch.
     """
 
@@ -40,7 +41,7 @@ class Recording:
         self._run: Run | None = None
         self._told: tuple[int, Any] | None = None
         self._state: Any = None
-        self.counts = False
+        self.silent = self.counts = False
         self._events: dict[str, Callable[..., None]] = {
             "on_train_begin": self._begin,
             "on_log": self._log,
@@ -52,12 +53,12 @@ class Recording:
     def hear(self, event: str, args: Any, state: Any, control: Any, **more: Any) -> None:
         """An event, with what the Trainer tells its callbacks."""
         heard = self._events.get(event)
-        if heard is not None:
+        if heard is not None and not self.silent:
             heard(args, state, control, **more)
 
     def interrupted_by(self, phase: str) -> bool:
         """The Trainer begins something other than training; whether `listening.goes_on` is to be called when it is over."""
-        return self._run is not None and not self._run.disabled and listening.interrupted_by(phase)
+        return not self.silent and self._run is not None and not self._run.disabled and listening.interrupted_by(phase)
 
     def _begin(self, args: Any, state: Any, control: Any, *, model: Any = None, **_: Any) -> None:
         again = self._state is not None and bool(args.auto_find_batch_size)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from rankzero.plugin import guarded, replace
+from rankzero.plugin import guarded, replace, warn_once
 from rankzero_hf.listening import goes_on, stepped, trained
 from rankzero_hf.recording import EVENTS, Recording
 from rankzero_pytorch.zero_change.hooks import loop
@@ -60,9 +60,11 @@ class Trainers:
 
     def around_train(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For `Trainer.train`: of a training that raises, no event tells the end."""
+        begin = guarded("noticing a training")(self._settle)
         failed = guarded("noticing that a training failed")(self._failed)
 
         def train(trainer: Any, *args: Any, **kwargs: Any) -> Any:
+            begin(trainer.callback_handler)
             try:
                 return original(trainer, *args, **kwargs)
             except BaseException:
@@ -98,7 +100,16 @@ class Trainers:
             recording.stop()
         self._counting = self._counting - {id(handler)}
 
+    def _settle(self, handler: Any) -> None:
+        """Of several callbacks of ours the last one records: those that the program passes come after `report_to`'s."""
+        found = list(self._of(handler))
+        for place, recording in enumerate(found, 1):
+            recording.silent = place < len(found)
+        if len(found) > 1:
+            warn_once("callbacks", "a Trainer has several RankZeroCallbacks; only the last one records")
+
     def _interrupted(self, handler: Any, phase: str) -> bool:
+        self._settle(handler)
         return any(recording.interrupted_by(phase) for recording in self._of(handler))
 
     def _of(self, handler: Any) -> Iterator[Recording]:

@@ -233,6 +233,14 @@ def test_run_name_and_arguments_of_the_callback(root: Root, train: Train) -> Non
     assert second["points"]("grad/norm/classifier.weight")["step"][:2] == [1, 2]
 
 
+def test_two_callbacks(root: Root, train: Train) -> None:
+    """Of a callback by name and one by hand the one by hand records, and each quantity once."""
+    train(callbacks=[RankZeroCallback(project="nlp")], max_steps=4)
+    run = root.only()
+    assert run["project"] == "nlp"
+    assert run["points"]("loss")["step"] == [2, 4]
+
+
 def test_accumulation(root: Root, train: Train) -> None:
     """With gradient accumulation a step is still an optimizer step; micro-steps are counted, and samples trained on, not those fetched."""
     train(gradient_accumulation_steps=3, max_steps=4)
