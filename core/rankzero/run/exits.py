@@ -9,7 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Protocol
 
@@ -192,7 +192,9 @@ class Exits:
                 cause = sys.exc_info()[1]
                 if code and cause is not None and not isinstance(cause, SystemExit):
                     self._heard(cause, cause.__traceback__)
-                if not (code and cause is not None and self._ending.state == "failed"):
+                if code and cause is not None and self._ending.exit_code:
+                    self._ending = replace(self._ending, exit_code=code)
+                else:
                     self._ending = Ending("failed" if code else "finished", code, "sys.exit")
         raise SystemExit(status)
 

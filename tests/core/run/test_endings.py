@@ -58,6 +58,8 @@ def _events(root: Path) -> dict[str, records.Event]:
         ("raise RuntimeError('boom')", 1, "failed"),
         ("run.finish(exit_code=7)", 0, "failed"),
         ("try:\n  sys.exit(3)\nexcept SystemExit:\n  pass\nsys.exit(0)", 0, "finished"),
+        ("try:\n  raise ValueError\nexcept ValueError:\n  sys.exit(3)", 3, "failed"),
+        ("try:\n  raise KeyboardInterrupt\nexcept KeyboardInterrupt:\n  exit(1)", 1, "killed"),
         ("threading.Thread(target=sys.exit, args=(5,)).start()", 0, "finished"),
     ],
 )
