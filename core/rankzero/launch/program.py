@@ -79,7 +79,7 @@ def _flags(arguments: list[str]) -> str:
 
 def _is_this_environment(python: Path) -> bool:
     """Whether an interpreter is one of the environment that rankzero is installed in (or a shim, which may lead there)."""
-    if python.parent == Path(sys.executable).parent:
+    if python.parent.resolve() == Path(sys.executable).parent.resolve():
         return True
     try:
         with python.open("rb") as file:

@@ -106,6 +106,12 @@ def test_an_environment_without_rankzero_is_left_alone(launcher: Launcher) -> No
     assert f"the command runs {python}, and rankzero is installed for {sys.executable}" in sentence
 
 
+def test_an_interpreter_named_from_the_working_folder(launcher: Launcher) -> None:
+    """It is the environment's own however its path is written."""
+    python = os.path.relpath(sys.executable, launcher.folder)
+    assert b"rankzero is installed for" not in launcher.run(python, "-c", "pass").stderr
+
+
 def _interpreters() -> list[str]:
     """Other interpreters of this machine: the system's, and whatever versions a version manager keeps."""
     kept = sorted(Path(sys.base_prefix).parent.glob("*/bin/python"))
