@@ -105,7 +105,7 @@ class Process:
     def default_name(self) -> str:
         """The name of a run that was given none: its former one, else its script and the beginning of its id."""
         run = self.claim().run
-        script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in {"", "-c", "-m"} else "run"
+        script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in {"", "-", "-c", "-m"} else "run"
         return self._opening.earlier.name or f"{script}-{run[:4]}"
 
     def finish(self, ending: Ending, deadline: float) -> None:

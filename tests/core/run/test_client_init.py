@@ -64,6 +64,14 @@ def test_defaults(root: Any) -> None:
     assert _meta(root.only)["name"] == run.name
 
 
+@pytest.mark.parametrize("script", ["", "-", "-c", "-m"])
+def test_a_program_without_a_script(root: Any, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Read from standard input, given in the command line: its run has a name that commands take for one."""
+    monkeypatch.setattr(sys, "argv", [script])
+    run = root.init()
+    assert run.name == f"run-{run.id[:4]}"
+
+
 def test_setters(root: Any) -> None:
     """Name, tags and notes can be set at any time; the last word counts, and an empty one clears."""
     run = root.init(name="before", tags=["x"], notes="old")

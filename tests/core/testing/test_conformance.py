@@ -32,6 +32,7 @@ class TestToy(Conformance):
         ("two integrations", "a_training_is_recorded_once", ("by hand",), "recorded by several integrations"),
         ("changes the training", "a_training_is_recorded_once", ("by hand",), "loss"),
         ("everybody speaks", "a_job_of_two_is_one_run", ("by hand",), "expected 6|stands for the job"),
+        ("each for itself", "a_job_of_two_is_one_run", ("by hand",), "each rank wrote its own"),
         ("collective", "no_collective", (), "stopped after 5 s"),
         ("raises", "failures_are_silent", ("by hand",), "broken on purpose"),
         ("another run", "a_checkpoint_continues_its_run", ("by hand",), "expected one run"),

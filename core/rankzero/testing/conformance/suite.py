@@ -117,6 +117,7 @@ class Conformance:
         assert_losses(found, self.metric, outcomes[0].result, STEPS)
         assert_once(found, self.repeats)
         assert_only_own(found)
+        assert self.metric not in found.local, f"{self.metric!r} stands for the job, and each rank wrote its own"
         if self.own_series and form == "no change":
             assert self.own_series in found.local
             assert sorted(found.series[self.own_series]) == [0, 1]

@@ -32,7 +32,7 @@ class Recorder:
             guarded("recording a step")(self._hear)(step, loss)
 
     def _hear(self, step: int, loss: float) -> None:
-        self.run.log({"loss": loss}, step=step)
+        self.run.log({"loss": loss}, step=step, ranks="all" if FLAW == "each for itself" else None)
         if FLAW == "twice":
             self.run.log({"loss": loss}, step=step)
         if FLAW == "everybody speaks":
