@@ -27,11 +27,10 @@ def _around_iter(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             while True:
                 before = samples.total
-                try:
-                    batch = next(batches)
-                except StopIteration:
-                    return
+                batch = next(batches, None)
                 samples.handed_over(batch, before)
+                if batch is None:
+                    return
                 yield batch
         finally:
             batches.close()

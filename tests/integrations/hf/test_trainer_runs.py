@@ -141,10 +141,11 @@ def test_resuming_continues_the_run(root: Root, train: Train) -> None:
 
 def test_samples_of_an_iterable_dataset(root: Root, train: Train) -> None:
     """Samples count as the training gets them: neither fetched ahead nor skipped by one that resumes."""
-    train(max_steps=6, train_dataset=Stream())
-    root.close()
-    train(max_steps=8, train_dataset=Stream(), resume=str(root.folder / "out" / "checkpoint-5"))
-    assert root.only()["points"]("progress/samples")["value"] == list(range(4, 36, 4))
+    train(max_steps=16, train_dataset=Stream())
+    for checkpoint, steps in ((5, 16), (16, 18)):  # in the middle of an epoch, at its end
+        root.close()
+        train(max_steps=steps, train_dataset=Stream(), resume=str(root.folder / "out" / f"checkpoint-{checkpoint}"))
+    assert root.only()["points"]("progress/samples")["value"] == list(range(4, 76, 4))
 
 
 def test_resuming_counts_as_the_trainer_does(root: Root, train: Train) -> None:

@@ -83,12 +83,13 @@ class Samples:
         """A loader around another one gives the program a batch: that counts, not what the inner one fetched for it.
 
         Args:
-            batch: that the program gets.
+            batch: that the program gets; None where there is none left, whatever was fetched and skipped.
             since: the total before the outer loader was asked for it.
         """
         if driving.sees_all or self._clock.away:
             return
-        more = since + batch_size(batch, self._facts) - self.total
+        size = 0 if batch is None else batch_size(batch, self._facts)
+        more = since + size - self.total
         self.total += more
         self.new += more
 
