@@ -13,6 +13,7 @@ from rich.text import Text
 
 from rankzero.cli import words
 from rankzero.cli.plot import braille
+from rankzero.records.parts import split
 
 if TYPE_CHECKING:
     from rankzero.query import RunView
@@ -51,7 +52,7 @@ def section(view: RunView, width: int) -> RenderableType | None:
 
 def choose(view: RunView) -> tuple[list[str], list[str]]:
     """Which metrics are drawn, the most telling first, and which are only named."""
-    hidden = {key for key in view.keys if view.define(key).hidden}
+    hidden = {key for key in view.keys if view.define(key).hidden or split(key) is not None}
     drawable = [
         key
         for key, metric in view.metrics.items()

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 from rankzero.query.table import Table
 from rankzero.query.writer import Writer
+from rankzero.records.parts import combine, split
 
 _MICRO = 1e6
 
@@ -88,7 +89,46 @@ def index(writers: Iterable[Writer]) -> dict[str, list[Part]]:
             if len(table):
                 for key, values in zip(table.keys, table.values, strict=True):
                     parts[key].append(_part(writer, table, values))
+    for metric, rules in _divided(parts).items():
+        wholes = list(_wholes(rules))
+        if wholes:
+            parts[metric].extend(wholes)
     return {key: sorted(_by_the_program(found), key=lambda part: part.identity) for key, found in parts.items()}
+
+
+def _divided(parts: dict[str, list[Part]]) -> dict[str, dict[str, list[Part]]]:
+    """The metrics of which ranks recorded their parts, by rule; see `rankzero.records.parts`."""
+    found: dict[str, dict[str, list[Part]]] = defaultdict(dict)
+    for key, its in parts.items():
+        named = split(key)
+        if named is not None:
+            found[named[0]][named[1]] = its
+    return found
+
+
+def _wholes(rules: dict[str, list[Part]]) -> Iterator[Part]:
+    """What the ranks' parts of a metric add up to, for each attempt, at the steps at which there are all of them."""
+    attempts: dict[int, dict[tuple[str, int], dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    first: dict[int, Part] = {}
+    for rule, its in rules.items():
+        for part in its:
+            attempt, rank = part.identity
+            attempts[attempt][rule, rank].update(zip(part.steps, part.values, strict=True))
+            if attempt not in first or rank < first[attempt].writer.rank:
+                first[attempt] = part
+    for attempt, ranks in attempts.items():
+        lead = first[attempt]
+        steps, times, values = array("q"), array("q"), array("d")
+        for step, time in zip(lead.steps, lead.times, strict=True):
+            if all(step in points for points in ranks.values()):
+                by_rule: dict[str, list[float]] = defaultdict(list)
+                for (rule, _), points in ranks.items():
+                    by_rule[rule].append(points[step])
+                steps.append(step)
+                times.append(time)
+                values.append(combine(by_rule))
+        if steps:
+            yield Part(lead.writer, steps, times, values, local=False, aside=True)
 
 
 def _by_the_program(parts: list[Part]) -> list[Part]:
