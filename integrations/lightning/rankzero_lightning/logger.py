@@ -11,7 +11,7 @@ from typing import Any
 
 import rankzero
 from rankzero import Image, RankZeroError, Text
-from rankzero.plugin import Run, current_run, guard, plain, read_settings, training_run
+from rankzero.plugin import Run, current_run, guard, opened_here, plain, read_settings, training_run
 from rankzero_lightning.checkpoints import Checkpoints
 from rankzero_lightning.describing import SOURCE
 from rankzero_pytorch.tables import Table
@@ -112,6 +112,9 @@ class LoggerCore:
         found = current_run()
         if found is not None and (found.id == self._id if self._id else found not in _made):
             training_run(SOURCE)
+            self._project, self._save_dir = found.project, str(found.settings.root)
+            if opened_here(found):  # made before the logger was first told anything, as Fabric does
+                found.describe(**{key: self._wishes[key] for key in ("name", "group", "notes") if self._wishes[key]})
             return found
         wishes = {**self._wishes, "reinit": "create_new" if self._beside else None}
         made = rankzero.init(project=self._project, dir=self._save_dir, id=self._id, **wishes)

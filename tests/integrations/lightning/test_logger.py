@@ -209,6 +209,7 @@ def test_a_run_made_by_hand_is_used(kit: Kit, root: Path, tmp_path: Path) -> Non
     logger = kit.RankZeroLogger()
     kit.trainer(tmp_path, logger=logger, max_epochs=1).fit(kit.Model())
     assert logger.experiment is run
+    assert (logger.name, logger.log_dir) == ("mine", str(run.dir))
     assert kit.RankZeroLogger(experiment=run).experiment is run
     rankzero.finish()
     assert only(root).config["by"] == "hand"
