@@ -10,6 +10,7 @@ from rankzero.plugin import replace
 from rankzero_pytorch.zero_change.hooks import loop
 
 LOADERS = ("DataLoaderShard", "DataLoaderDispatcher", "SkipDataLoader")
+_END = object()
 
 
 def listen() -> None:
@@ -27,9 +28,9 @@ def _around_iter(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             while True:
                 before = samples.total
-                batch = next(batches, None)
-                samples.handed_over(batch, before)
-                if batch is None:
+                batch = next(batches, _END)
+                samples.handed_over(None if batch is _END else batch, before)
+                if batch is _END:
                     return
                 yield batch
         finally:
