@@ -14,7 +14,7 @@ pytest.importorskip("accelerate", reason=REASON)
 
 import torch
 from tests.integrations.hf.tiny import Sentences, Stream, classifier, trainer
-from transformers import TrainerCallback
+from transformers import TrainerCallback, __version__
 
 import rankzero
 from rankzero_hf import RankZeroCallback
@@ -104,13 +104,13 @@ def test_evaluations_of_several_datasets(root: Root, train: Train) -> None:
         root.folder / "out",
         eval_dataset={"short": Sentences(16), "long": Sentences(64)},
         callbacks=[Asks()],
-        max_steps=7,
+        max_steps=5,
     )
     made.train()
     run = root.only()
     assert {"eval_short_loss", "eval_long_loss", "more_loss"} <= run["metrics"].keys()
-    assert run["points"]("time/eval")["step"] == [3, 5, 7]
-    assert run["points"]("progress/samples")["value"] == list(range(4, 32, 4))
+    assert run["points"]("time/eval")["step"] == [3, 5]
+    assert run["points"]("progress/samples")["value"] == list(range(4, 24, 4))
 
 
 def test_checkpoints_and_best(root: Root, train: Train) -> None:
@@ -142,10 +142,11 @@ def test_resuming_continues_the_run(root: Root, train: Train) -> None:
 def test_samples_of_an_iterable_dataset(root: Root, train: Train) -> None:
     """Samples count as the training gets them: neither fetched ahead nor skipped by one that resumes."""
     train(max_steps=16, train_dataset=Stream())
-    for checkpoint, steps in ((5, 16), (16, 18)):  # in the middle of an epoch, at its end
+    resumed = [(5, 16), (16, 18)]  # in the middle of an epoch, and at its end, where transformers before 5 gives up
+    for checkpoint, steps in resumed if __version__ >= "5" else resumed[:1]:
         root.close()
         train(max_steps=steps, train_dataset=Stream(), resume=str(root.folder / "out" / f"checkpoint-{checkpoint}"))
-    assert root.only()["points"]("progress/samples")["value"] == list(range(4, 76, 4))
+    assert root.only()["points"]("progress/samples")["value"] == list(range(4, 4 * steps + 4, 4))
 
 
 def test_resuming_counts_as_the_trainer_does(root: Root, train: Train) -> None:
