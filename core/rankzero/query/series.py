@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -89,46 +89,42 @@ def index(writers: Iterable[Writer]) -> dict[str, list[Part]]:
             if len(table):
                 for key, values in zip(table.keys, table.values, strict=True):
                     parts[key].append(_part(writer, table, values))
-    for metric, rules in _divided(parts).items():
-        wholes = list(_wholes(rules))
-        if wholes:
-            parts[metric].extend(wholes)
+    for (metric, _), divided in _divided(parts).items():
+        whole = _whole(divided)
+        if whole.steps:
+            parts[metric].append(whole)
     return {key: sorted(_by_the_program(found), key=lambda part: part.identity) for key, found in parts.items()}
 
 
-def _divided(parts: dict[str, list[Part]]) -> dict[str, dict[str, list[Part]]]:
-    """The metrics of which ranks recorded their parts, by rule; see `rankzero.records.parts`."""
-    found: dict[str, dict[str, list[Part]]] = defaultdict(dict)
+def _divided(parts: dict[str, list[Part]]) -> dict[tuple[str, int], list[tuple[str, Part]]]:
+    """What ranks recorded parts of, metric and attempt, with those parts by rule; see `rankzero.records.parts`."""
+    found: dict[tuple[str, int], list[tuple[str, Part]]] = defaultdict(list)
     for key, its in parts.items():
         named = split(key)
         if named is not None:
-            found[named[0]][named[1]] = its
+            metric, rule = named
+            for part in its:
+                found[metric, part.writer.start.attempt].append((rule, part))
     return found
 
 
-def _wholes(rules: dict[str, list[Part]]) -> Iterator[Part]:
-    """What the ranks' parts of a metric add up to, for each attempt, at the steps at which there are all of them."""
-    attempts: dict[int, dict[tuple[str, int], dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    first: dict[int, Part] = {}
-    for rule, its in rules.items():
-        for part in its:
-            attempt, rank = part.identity
-            attempts[attempt][rule, rank].update(zip(part.steps, part.values, strict=True))
-            if attempt not in first or rank < first[attempt].writer.rank:
-                first[attempt] = part
-    for attempt, ranks in attempts.items():
-        lead = first[attempt]
-        steps, times, values = array("q"), array("q"), array("d")
-        for step, time in zip(lead.steps, lead.times, strict=True):
-            if all(step in points for points in ranks.values()):
-                by_rule: dict[str, list[float]] = defaultdict(list)
-                for (rule, _), points in ranks.items():
-                    by_rule[rule].append(points[step])
-                steps.append(step)
-                times.append(time)
-                values.append(combine(by_rule))
-        if steps:
-            yield Part(lead.writer, steps, times, values, local=False, aside=True)
+def _whole(divided: list[tuple[str, Part]]) -> Part:
+    """What the ranks' parts of a metric add up to, in one attempt, at the steps at which there are all of them."""
+    first = min((part.writer for _, part in divided), key=lambda writer: writer.rank)
+    times: dict[int, int] = {}
+    points: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
+    for rule, part in divided:
+        points[rule, part.writer.rank].update(zip(part.steps, part.values, strict=True))
+        if part.writer is first:
+            times.update(zip(part.steps, part.times, strict=True))
+    steps = array("q", (step for step in times if all(step in its for its in points.values())))
+    values = array("d")
+    for step in steps:
+        by_rule: dict[str, list[float]] = defaultdict(list)
+        for (rule, _), its in points.items():
+            by_rule[rule].append(its[step])
+        values.append(combine(by_rule))
+    return Part(first, steps, array("q", map(times.__getitem__, steps)), values, local=False, aside=True)
 
 
 def _by_the_program(parts: list[Part]) -> list[Part]:

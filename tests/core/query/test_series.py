@@ -51,15 +51,17 @@ def test_local_values_of_all_ranks(journals: Journals) -> None:
 
 def test_the_parts_of_ranks_are_added_up(journals: Journals) -> None:
     """Where ranks recorded parts of a metric it is what they add up to, at the steps at which all of them have one."""
-    for rank, values in enumerate(([(0, 1, 9.0), (5, 2, 36.0), (8, 3, 1.0)], [(0, 1, 16.0), (5, 2, 64.0)])):
-        journals.writer(rank=rank).rows(["grad/norm#sumsq"], values, local=True, aside=True)
+    key, first, second = "grad/norm#sumsq", journals.writer(rank=0), journals.writer(rank=1)
+    first.rows([key], [(0, 1, 9.0), (5, 2, 36.0)], local=True, aside=True)
+    first.rows([key, "grad/max"], [(8, 3, 1.0, 1.0), (9, 4, 49.0, 1.0)], local=True, aside=True)
+    second.rows([key], [(0, 1, 16.0), (5, 2, 64.0), (9, 4, 0.0)], local=True, aside=True)
     later = journals.writer(attempt=2, at=100)
     later.rows(["grad/norm"], [(5, 1, 2.0)], aside=True)
     view = open_run(journals.folder())
     found = view.series("grad/norm")
-    assert (list(found.step), list(found.value), list(found.attempt)) == ([0, 5], [5.0, 2.0], [1, 2])
-    assert list(view.series("grad/norm", superseded=True).value) == [5.0, 10.0, 2.0]
-    assert (found.scope, view.metrics["grad/norm"].last) == ("global", 2.0)
+    assert (list(found.step), list(found.value), list(found.attempt)) == ([0, 5, 9], [5.0, 2.0, 7.0], [1, 2, 1])
+    assert list(view.series("grad/norm", superseded=True).value) == [5.0, 10.0, 2.0, 7.0]
+    assert (found.scope, view.metrics["grad/norm"].last) == ("global", 7.0)
 
 
 def test_what_the_program_logged_itself_stands_alone_in_its_attempt(journals: Journals) -> None:
