@@ -21,6 +21,8 @@ from rankzero_jax.runs import Numbering, active_or_new, suffix_in
 from rankzero_jax.surroundings import surroundings
 from rankzero_jax.taps import collecting
 
+_OF_RESULTS = {"donate_argnums", "donate_argnames", "out_shardings", "out_axes"}
+
 
 class Calls:
     """What the programs of this process share.
@@ -40,7 +42,12 @@ calls = Calls()
 
 
 def jit(
-    fun: Callable[..., Any] | None = None, *, every: int = 50, using: Callable[..., Any] = jax.jit, **options: Any
+    fun: Callable[..., Any] | None = None,
+    *,
+    every: int = 50,
+    exact: bool = False,
+    using: Callable[..., Any] = jax.jit,
+    **options: Any,
 ) -> Any:
     """As `jax.jit`, for a function that records.
 
@@ -52,29 +59,46 @@ def jit(
     Args:
         fun: the function, of a training step; without it a decorator is returned.
         every: calls between two samples of `capture`; the first call is one.
+        exact: a sample is a call of its own, of a program that hands out nothing else; then the step runs, as at all other calls.
+            So results have the bits that they have without us whatever the compiler weaves together, for the price of the function
+            once more a sample; a callback in it is called once more, too. Not with `flax.nnx.jit`.
         using: the transformation, `jax.jit`, `flax.nnx.jit` or `jax.pmap`.
         **options: of the transformation.
 
     Returns:
         The compiled function. Its other methods (`lower`, `trace`, ...) are those of the function without recording.
+
+    Raises:
+        ValueError: an argument is not possible.
     """
+    if every < 1:
+        raise ValueError(f"jit(every={every}) is not possible; every is at least 1")
+    if exact and using not in {jax.jit, jax.pmap}:
+        raise ValueError("jit(exact=True) calls the function once more, so it is for jax.jit and jax.pmap only")
     if fun is None:
-        return functools.partial(jit, every=every, using=using, **options)
-    return Program(fun, every, using, options)
+        return functools.partial(jit, every=every, exact=exact, using=using, **options)
+    return Program(fun, every, using, options, exact=exact)
 
 
 class Program:
     """See `jit`."""
 
-    def __init__(self, fun: Callable[..., Any], every: int, using: Callable[..., Any], options: dict[str, Any]) -> None:
-        if every < 1:
-            raise ValueError(f"jit(every={every}) is not possible; every is at least 1")
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        every: int,
+        using: Callable[..., Any],
+        options: dict[str, Any],
+        *,
+        exact: bool = False,
+    ) -> None:
         functools.update_wrapper(self, fun)
         self._plain = using(fun, **options)
         self._mapped = using is jax.pmap
         more = with_taps(options, mapped=self._mapped)
         self._programs = {name: using(tapped(fun, name), **more) for name in ("off", "plain", "recorded")}
-        self._usual, self._due = self._programs["plain"], self._programs["recorded"]
+        self._usual, self._due = self._programs["plain"], self._programs["plain" if exact else "recorded"]
+        self._measuring = using(_captured(fun), **_of_arguments(options)) if exact else None
         self._every = every
         self._times: Times | None = None
         self._run: Run | None = None
@@ -91,11 +115,12 @@ class Program:
         if (self._run is None or current_run() is not self._run) and not self._met():
             return self._programs["off"](*args, **kwargs)[0]
         calls.step = self._next
-        compiled = self._usual if self._calls % self._every else self._due
+        due = self._calls % self._every == 0
         self._calls += 1
-        out, outputs = compiled(*args, **kwargs)
-        if outputs:
-            self._record(outputs)
+        sample = self._measuring(*args, **kwargs) if due and self._measuring is not None else {}
+        out, outputs = (self._due if due else self._usual)(*args, **kwargs)
+        if outputs or sample:
+            self._record({**sample, **outputs})
         times = self._times
         if times is not None and times.counts:
             times.put.append((monotonic(), self._next + self._steps - 1, self._steps, checkpoints.elsewhere))
@@ -171,6 +196,24 @@ def tapped(fun: Callable[..., Any], about: str | None = None) -> Callable[..., t
             return out, packed(collector.taps)
 
     return collect
+
+
+def _captured(fun: Callable[..., Any]) -> Callable[..., Outputs]:
+    """A function that returns what `capture` measures in another, and nothing that the other returns."""
+    recorded = tapped(fun, "recorded")
+
+    @functools.wraps(fun, updated=())
+    def measure(*args: Any, **kwargs: Any) -> Outputs:
+        _, outputs = recorded(*args, **kwargs)
+        taps = [tap for number, arrays in outputs.items() for tap in unpacked(number, arrays)]
+        return packed([tap for tap in taps if tap.kind == "capture"])
+
+    return measure
+
+
+def _of_arguments(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a transformation for a function of the same arguments, which are needed after it, and other results."""
+    return {name: value for name, value in options.items() if name not in _OF_RESULTS}
 
 
 def with_taps(options: dict[str, Any], *, mapped: bool = False) -> dict[str, Any]:

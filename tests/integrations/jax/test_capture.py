@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -113,6 +114,37 @@ def test_parameters_with_axes_of_length_one_are_bit_identical(run: rankzero.Run)
 
     measured = trained(rankzero_jax.jit(with_scale(captured), every=1), captured, params=params)
     assert_same_bits(measured, trained(jax.jit(with_scale(optimizer)), optimizer, params=params))
+
+
+def test_exact_samples_keep_the_bits_of_everything(run: rankzero.Run, jobs: Jobs) -> None:
+    """Of a model whose gradients the compiler weaves into the optimizer: samples are calls of their own, with the same numbers."""
+
+    def fit(optimizer: Any, compile_it: Any) -> Any:
+        def train_step(params: Any, state: Any, x: Any, y: Any) -> Any:
+            rows = (jnp.abs(x[:, 0]) * 17).astype(int) % 50
+
+            def loss_of(params: Any) -> Any:
+                return ((params["table"][rows] @ params["out"] - 1) ** 2).mean()
+
+            loss, gradients = jax.value_and_grad(loss_of)(params)
+            updates, state = optimizer.update(gradients, state, params)
+            return optax.apply_updates(params, updates), state, loss
+
+        params = {"table": jnp.full((50, 8), 0.3), "out": jnp.full((8, 4), 0.2)}
+        return trained(compile_it(train_step), optimizer, steps=20, params=params)
+
+    bare = optax.sgd(0.1, momentum=0.9)
+    captured, again = (rankzero_jax.capture(bare, log="all") for _ in range(2))
+    exact = functools.partial(rankzero_jax.jit, every=1, exact=True, donate_argnums=(0, 1))
+    assert_same_bits(fit(captured, exact), fit(bare, jax.jit))
+    fit(again, functools.partial(rankzero_jax.jit, every=1))
+    run.finish()
+    for name in ("grad/norm", "update/ratio/table"):
+        sampled, within = points(jobs.only(), name, f"{name}@2").values()
+        assert list(sampled) == list(range(20))
+        assert list(sampled.values()) == pytest.approx(list(within.values()), rel=1e-4)
+    with pytest.raises(ValueError, match="once more"):
+        rankzero_jax.jit(exact=True, using=jax.vmap)
 
 
 def test_numbers_are_right(run: rankzero.Run, jobs: Jobs) -> None:
