@@ -88,13 +88,13 @@ def without_samples(outputs: Outputs) -> Outputs:
     return spared
 
 
-def _is_sampled(tap: Tap) -> bool:
-    return tap.kind == "step" and any(map(is_sample, tap.names))
-
-
 def is_sample(name: str) -> bool:
     """Whether a value that leaves a step is one that is wanted only every so many steps."""
     return name.startswith("grad/")
+
+
+def _is_sampled(tap: Tap) -> bool:
+    return tap.kind == "step" and any(map(is_sample, tap.names))
 
 
 def _spared(tap: Tap) -> Tap:

@@ -58,6 +58,5 @@ if trainer.is_world_process_zero():
     weights = sum(float(tensor.double().abs().sum()) for tensor in model.state_dict().values())
     print("seen", json.dumps({"callbacks": seen, "weights": weights, "report_to": trainer.args.report_to}))
 if torch.distributed.is_initialized():
-    time.sleep(
-        0.2
-    )  # gloo's thread lets go of the last collective a moment later; torch aborts where Python is gone by then
+    # Gloo's thread lets go of the last collective a moment later; torch aborts where Python is gone by then.
+    time.sleep(0.2)
