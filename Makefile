@@ -37,7 +37,7 @@ demo-lightning: .legs/lightning/.ready
 	$(<D)/bin/rankzero show latest
 
 demo-jax: .legs/jax/.ready
-	$(<D)/bin/rankzero run $(<D)/bin/python examples/digits_jax.py
+	$(<D)/bin/rankzero run --log-every 20 $(<D)/bin/python examples/digits_jax.py
 	$(<D)/bin/rankzero show latest
 
 demo-hf: .legs/hf/.ready

@@ -20,12 +20,15 @@ Names and units of what is recorded are the same in every framework: see docs/me
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 from rankzero import settings
 from rankzero.errors import MissingDependencyError, guard, guarded, warn_once
+from rankzero.ranks import PART
 from rankzero.run.config.hyperparameters import plain
 from rankzero.run.exits import exits
 from rankzero.run.facts.secrets import scrub
@@ -194,6 +197,26 @@ def open_run(by: str, **given: Any) -> Run:
 def opened_here(run: Run) -> bool:
     """Whether an integration made this run, and not the user."""
     return run is _capture.run
+
+
+@contextlib.contextmanager
+def part(name: str) -> Iterator[None]:
+    """Processes that `multiprocessing` starts inside work on a part of the program's work, which is a run of its own.
+
+    Without it those that a program starts later look like a restart of those before, and go on in their run.
+
+    Args:
+        name: of the part, the same whenever the program runs; empty for the first.
+    """
+    before = os.environ.get(PART)
+    os.environ[PART] = name
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[PART]
+        else:
+            os.environ[PART] = before
 
 
 def log_aside(run: Run, row: dict[str, Any], step: int, ranks: str | None = None) -> None:

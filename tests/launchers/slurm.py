@@ -87,7 +87,15 @@ class SlurmCluster:
         self.run("scontrol", "requeue", job)
         self.until(lambda: self.state(job) == "PENDING", f"the requeue of job {job}")
         time.sleep(2.0)  # a node takes no job that it has ended in the same second
-        self.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+        self.until(lambda: self._begins(job), f"the next start of job {job}")
+
+    def _begins(self, job: str) -> bool:
+        """Whether a job has begun; asks for it again if not, for a node that is late to end the last one makes it wait anew."""
+        if self.state(job) == "PENDING":
+            with contextlib.suppress(AssertionError):  # it began meanwhile
+                self.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+            time.sleep(1.0)
+        return self.state(job) != "PENDING"
 
     def state(self, job: str) -> str:
         """The state of a job: PENDING, RUNNING, COMPLETED, ..."""

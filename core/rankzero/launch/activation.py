@@ -23,7 +23,7 @@ def activate(framework: str, target: str) -> None:
     place, _, least = target.partition("@")
     with guard(f"activating rankzero for {framework}"):
         if why := complaint(framework, least):
-            warn_once(f"{framework} is too old", f"{why}; it is not recorded")
+            warn_once(f"{framework} is too old", f"{why}; what uses it directly is not recorded")
             report(framework, "off", framework, why)
             return
         module, _, attribute = place.partition(":")

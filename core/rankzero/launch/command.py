@@ -39,9 +39,11 @@ def main(argv: list[str]) -> int:
     job.let_go(status)
     if chosen.mode != "disabled":
         with guard("the report of `rankzero run`"):
+            from rankzero.launch.ending import Ended
             from rankzero.launch.report import Launch, report
 
-            report(Launch(asked.command, chosen, started, time.monotonic() - clock, status, asked.json))
+            ended = Ended(job.pid, status)
+            report(Launch(asked.command, chosen, started, time.monotonic() - clock, ended, asked.json))
     return end_like(status)
 
 

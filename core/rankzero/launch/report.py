@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rankzero import ranks
-from rankzero.launch.ending import record_ending
+from rankzero.launch.ending import Ended, record_ending
 from rankzero.launch.program import out_of_reach
 from rankzero.launch.recorded import Found, find
 from rankzero.query import RunView, details, open_run
@@ -35,7 +35,7 @@ class Launch:
         settings: those of the job.
         started: seconds since the epoch.
         seconds: how long the command took.
-        status: its exit status, or minus the signal that killed it.
+        ended: how it ended.
         json: whether the runs are wanted as JSON instead of the report.
     """
 
@@ -43,7 +43,7 @@ class Launch:
     settings: Settings
     started: float
     seconds: float
-    status: int
+    ended: Ended
     json: bool = False
 
 
@@ -53,7 +53,7 @@ def report(launch: Launch) -> None:
     found = find(launch.settings.root, token, launch.started)
     led = [run for run in found if run.is_led_by(token)]
     for run in led:
-        record_ending(run, token, launch.started, launch.seconds, launch.status)
+        record_ending(run, token, launch.started, launch.seconds, launch.ended)
     try:
         if launch.json:
             sys.stdout.write(dumps([details(open_run(run.view.folder)) for run in led]) + "\n")

@@ -10,17 +10,17 @@ from typing import Any
 
 from rankzero.query.alive import is_alive
 from rankzero.query.strictjson import iso
-from rankzero.query.verdict import Cause, first_cause
+from rankzero.query.verdict import Cause, first_cause, unforeseen_cause
 from rankzero.query.writer import Writer
-from rankzero.records import Event
+from rankzero.records import UNFORESEEN, End, Event
 
 
 @dataclass(frozen=True)
 class Attempt:
     """All writers of one attempt, in order of rank; a process that claimed a taken rank comes after the one that has it.
 
-    `launch` is the journal in which `rankzero run` kept how the whole command ended, if rank zero could not: only its exit
-    code counts.
+    `launch` is the journal in which `rankzero run` kept how the whole command ended, if rank zero could not, and then only its exit
+    code counts, or was wrong.
     """
 
     number: int
@@ -70,7 +70,12 @@ class Attempt:
     @cached_property
     def cause(self) -> Cause | None:
         """What ended it, None if it runs or finished."""
-        return None if self.alive else first_cause(self.writers)
+        if self.alive:
+            return None
+        found, told = first_cause(self.writers), self._unforeseen
+        if told is None:
+            return found
+        return unforeseen_cause(told, self.zero) if found is None else found if told.exit_code else None
 
     @property
     def state(self) -> str:
@@ -88,15 +93,29 @@ class Attempt:
         """The exit code of the rank that failed first, else rank zero's; None while unknown."""
         if self.alive:
             return None
+        if self._unforeseen is not None:
+            return self._unforeseen.exit_code
         cause = self.cause
-        own = cause.writer.end if cause is not None else None
-        if own is not None and own.exit_code:
-            return own.exit_code
+        own = self.exit_code_of(cause.writer) if cause is not None else None
+        if own:
+            return own
         end = self.zero.end
         if end is None and self.launch is not None:
             end = self.launch.end
         code = None if end is None else end.exit_code
         return None if cause is not None and code == 0 else code
+
+    def exit_code_of(self, writer: Writer) -> int | None:
+        """The exit code of one of its processes; None where nothing is known of it."""
+        if self._unforeseen is not None and writer is self.zero:
+            return self._unforeseen.exit_code
+        return None if writer.end is None else writer.end.exit_code
+
+    @property
+    def _unforeseen(self) -> End | None:
+        """The end that stands for rank zero's own."""
+        end = None if self.launch is None else self.launch.end
+        return end if end is not None and end.reason == UNFORESEEN else None
 
     def document(self) -> dict[str, Any]:
         """This attempt as it stands in JSON."""

@@ -39,9 +39,9 @@ def first_failure(attempt: Attempt) -> Failure | None:
         return None
     writer, event = cause.writer, cause.event
     data = event.data if event is not None else {}
-    end = writer.end
+    code = attempt.exit_code_of(writer)
     message, traceback = (
-        (event.message, str(data.get("traceback", ""))) if event is not None else _without_words(writer)
+        (event.message, str(data.get("traceback", ""))) if event is not None else _without_words(writer, code)
     )
     return Failure(
         attempt=attempt.number,
@@ -51,14 +51,14 @@ def first_failure(attempt: Attempt) -> Failure | None:
         type=str(data.get("type", "")),
         message=message,
         traceback=traceback,
-        exit_code=None if end is None else end.exit_code,
+        exit_code=code,
     )
 
 
-def _without_words(writer: Writer) -> tuple[str, str]:
+def _without_words(writer: Writer, code: int | None) -> tuple[str, str]:
     """What can be said of a process that recorded no exception, and where it stood if it left its stacks."""
     if writer.end is not None:
-        return f"the process ended with exit code {writer.end.exit_code}", ""
+        return f"the process ended with exit code {code}", ""
     stacks = _stacks(writer)
     fatal = _FATAL.search(stacks)
     if fatal is None:

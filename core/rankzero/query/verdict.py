@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rankzero.query.writer import Writer
-from rankzero.records import Event
+from rankzero.records import End, Event
 
 SILENCE = 1.5
 """Seconds that may pass between a process's last line and its death."""
@@ -62,6 +62,11 @@ def first_cause(writers: Sequence[Writer]) -> Cause | None:
     if signal is not None:
         return next((c for c in causes if c.state in {"preempted", "killed"} and c.writer.rank == 0), signal)
     return error or death
+
+
+def unforeseen_cause(end: End, zero: Writer) -> Cause:
+    """What ended an attempt whose rank zero took it for finished."""
+    return Cause("failed" if end.state == "failed" else "crashed", zero.wall(zero.last), zero)
 
 
 def _first(causes: Sequence[Cause], *states: str) -> Cause | None:

@@ -14,6 +14,7 @@ in modules that the program has imported itself.
 """
 
 from rankzero.ranks.decide import Ranks, current, decide
+from rankzero.ranks.identity import PART
 from rankzero.ranks.processes import process_started
 
-__all__ = ["Ranks", "current", "decide", "process_started"]
+__all__ = ["PART", "Ranks", "current", "decide", "process_started"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rankzero.ranks.evidence import Evidence
-from rankzero.ranks.identity import Identity, is_loopback, of_address, of_leader
+from rankzero.ranks.identity import PART, Identity, is_loopback, of_address, of_leader
 from rankzero.ranks.launchers import launched
 from rankzero.ranks.live import Group, group
 from rankzero.ranks.place import Launch, Place, place
@@ -110,7 +110,8 @@ def _identity_of_group(evidence: Evidence, live: Group) -> Identity:
     """By the process that started the ranks by `multiprocessing` if they are all on this machine, else by where they met."""
     is_local = not live.address or is_loopback(live.address)
     if not live.address or (is_local and (evidence.is_child or evidence.has_children)):
-        return of_leader(evidence, evidence.origin)
+        leader, part = of_leader(evidence, evidence.origin), evidence.text(PART)
+        return leader.part(part) if part else leader
     return of_address(evidence, live.address, world=live.world_size)
 
 

@@ -12,6 +12,9 @@ from typing import NamedTuple
 from rankzero.ranks import processes, slurm
 from rankzero.ranks.evidence import Evidence
 
+PART = "RANKZERO_PART"
+"""A variable that names the part of its program's work that a process started by `multiprocessing` does; see `rankzero.plugin.part`."""
+
 _RANKED_OPTIONS = ("local-rank", "node-rank", "machine-rank", "rdzv-id", "rdzv-endpoint", "master-addr", "master-port")
 _LOOPBACK = {"localhost", "::1", "[::1]", "0.0.0.0"}  # noqa: S104 - compared, not bound
 

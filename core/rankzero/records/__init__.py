@@ -11,6 +11,8 @@ and "-Infinity" in a row; a text value is a `Text` record, never a string in a r
 
 from rankzero.records.codec import decode_line, encode, encode_rows
 from rankzero.records.kinds import (
+    AT_EXIT,
+    UNFORESEEN,
     Capture,
     Columns,
     Config,
@@ -29,6 +31,8 @@ from rankzero.records.kinds import (
 )
 
 __all__ = [
+    "AT_EXIT",
+    "UNFORESEEN",
     "Capture",
     "Columns",
     "Config",

@@ -163,6 +163,13 @@ class Capture(_Record, frozen=True, tag="capture", kw_only=True):
     count: int = 0
 
 
+AT_EXIT = "exit"
+"""The reason of an end that came with the process's own, of which nothing was heard before."""
+
+UNFORESEEN = "the command's end, seen by rankzero run, is not the one that its process foresaw"
+"""The reason of an end that stands for rank zero's own."""
+
+
 class End(_Record, frozen=True, tag="end", kw_only=True):
     """Last line of a journal that was closed: finished, failed, preempted or killed, with the process's exit code."""
 

@@ -14,6 +14,7 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn, Protocol
 
 from rankzero.errors import guard
+from rankzero.records import AT_EXIT
 from rankzero.run import door
 from rankzero.run.threads import in_main
 
@@ -76,7 +77,7 @@ class Exits:
     def __init__(self) -> None:
         self._runs: list[Open] = []
         self._pid = os.getpid()
-        self._ending = Ending("finished", 0)
+        self._ending = Ending("finished", 0, AT_EXIT)
         self._previous: dict[tuple[Any, str], Any] = {}
         self._hooks: dict[tuple[Any, str], Any] = {
             (sys, "excepthook"): self._on_exception,
@@ -145,7 +146,7 @@ class Exits:
         os.kill(os.getpid(), signum)
 
     def _install(self) -> None:
-        self._ending = Ending("finished", 0)
+        self._ending = Ending("finished", 0, AT_EXIT)
         self._previous = {place: getattr(*place) for place in self._hooks if hasattr(*place)}
         for module, name in self._previous:
             setattr(module, name, self._hooks[module, name])
@@ -200,7 +201,7 @@ class Exits:
 
     def _on_os_exit(self, status: int) -> NoReturn:
         if self._runs and os.getpid() == self._pid:
-            reason = self._ending.reason or "os._exit"
+            reason = "os._exit" if self._ending.reason == AT_EXIT else self._ending.reason
             self._end_all(Ending("failed" if status else "finished", status, reason))
         self._previous[os, "_exit"](status)
         raise AssertionError  # never reached: the process is gone

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Iterator
+from copy import copy
 from types import ModuleType
 from typing import Any
 
@@ -31,9 +32,11 @@ class Trainers:
         hear = guarded("listening to a Trainer")(self._hear)
 
         def call(handler: Any, *args: Any, **kwargs: Any) -> Any:
+            told = dict(zip(parameters, args, strict=False)) | kwargs
+            logs = copy(told.get("logs"))  # of which PrinterCallback takes total_flos out
             with loop.writers.silenced():
                 result = original(handler, *args, **kwargs)
-            hear(handler, event, result, dict(zip(parameters, args, strict=False)) | kwargs)
+            hear(handler, event, result, {**told, "logs": {**logs, **told["logs"]}} if logs else told)
             return result
 
         return call

@@ -70,8 +70,8 @@ class Held:
 
 
 def are_ready(arrays: list[Any]) -> bool:
-    """Whether all of them have been computed."""
-    return all(array.is_ready() for array in arrays if hasattr(array, "is_ready"))
+    """Whether all of them have been computed, as far as they are still there."""
+    return all(array.is_deleted() or array.is_ready() for array in arrays if hasattr(array, "is_ready"))
 
 
 def on_host(array: Any) -> Any:

@@ -167,7 +167,7 @@ def _is_carried(node: Any) -> bool:
 def _emit(wanted: Wanted, given: tuple[Any, ...], number: int) -> None:
     """Send a sample on its way, if this is a program that records."""
     _say(mode.value)
-    if mode.value != "recorded":
+    if mode.value not in {"sampled", "recorded"}:
         return
     tap = measure(wanted, *given)
     tap.about = (number,)
@@ -180,7 +180,7 @@ def _emit(wanted: Wanted, given: tuple[Any, ...], number: int) -> None:
 
 def _say(about: str | None) -> None:
     """Tell the capture report, and whoever waits for a sample in vain."""
-    if about in {"plain", "recorded"}:
+    if about in {"plain", "sampled", "recorded"}:
         claim("grad/norm", "jax.capture", PRECEDENCE)
         report("grad/norm", "recorded", "jax.capture")
     elif about is None and active() is not None:

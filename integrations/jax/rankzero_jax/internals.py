@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.custom_batching
-from jax._src import core, source_info_util, traceback_util, xla_bridge
+from jax._src import config, core, source_info_util, traceback_util, xla_bridge
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 mode = jax.make_user_context(default_value=None)
 """What a `rankzero_jax.jit` is about; part of the key of every cache of compiled programs, nested functions' included.
 
-None outside of one; "off", "plain" or "recorded" inside.
+None outside of one; inside "off", "plain" (what `log` is given is wanted), "sampled" (what `capture` measures), or "recorded" (both).
 """
 
 
@@ -26,6 +29,23 @@ def current_trace() -> Any:
 def is_top_level() -> bool:
     """Whether operations are executed as they are called: no function is being traced in this thread."""
     return bool(core.trace_ctx.is_top_level())
+
+
+def is_jit_off() -> bool:
+    """Whether functions run as Python, below `jax.disable_jit`."""
+    return bool(config.disable_jit.value)
+
+
+def is_checking() -> bool:
+    """Whether JAX looks for mistakes in what programs do: random keys used twice, numbers that are none."""
+    return bool(config.debug_key_reuse.value or config.debug_nans.value or config.debug_infs.value)
+
+
+@contextlib.contextmanager
+def unchecked() -> Iterator[None]:
+    """JAX's checks are for the program's own calls."""
+    with jax.debug_key_reuse(False), jax.debug_nans(False), jax.debug_infs(False):
+        yield
 
 
 def axis_names() -> tuple[Any, ...]:
@@ -56,7 +76,7 @@ def keeps_effects() -> bool:
     return bool(jax.make_jaxpr(emit)(1.0).effects)
 
 
-def unseen(call: Callable[..., Any]) -> Callable[..., Any]:
+def unseen(call: F) -> F:
     """A function of ours that stands in the place of one of JAX's: this package's frames are left out of tracebacks as JAX's are."""
     _leave_out()
     return traceback_util.api_boundary(call)

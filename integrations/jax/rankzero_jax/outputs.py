@@ -81,16 +81,21 @@ def unpacked(number: int, arrays: list[Any]) -> list[Tap]:
 
 def without_samples(outputs: Outputs) -> Outputs:
     """What a program hands out, less what is measured of gradients and the step, which are wanted only every so often."""
-    spared: Outputs = {}
-    for number, arrays in outputs.items():
-        taps = [_spared(tap) if tap.kind == "step" else tap for tap in unpacked(number, arrays)]
-        spared |= packed(taps)
-    return spared
+    return packed([_spared(tap) if tap.kind == "step" else tap for tap in _taps(outputs)])
+
+
+def only_samples(outputs: Outputs) -> Outputs:
+    """What `without_samples` leaves out."""
+    return packed([_sample(tap) for tap in _taps(outputs) if _is_sampled(tap)])
 
 
 def is_sample(name: str) -> bool:
     """Whether a value that leaves a step is one that is wanted only every so many steps."""
     return name.startswith("grad/")
+
+
+def _taps(outputs: Outputs) -> list[Tap]:
+    return [tap for number, arrays in outputs.items() for tap in unpacked(number, arrays)]
 
 
 def _is_sampled(tap: Tap) -> bool:
@@ -99,9 +104,13 @@ def _is_sampled(tap: Tap) -> bool:
 
 def _spared(tap: Tap) -> Tap:
     """What is sampled stands first in a step's vector."""
-    names = tuple(name for name in tap.names if not is_sample(name))
-    first = len(tap.names) - len(names)
-    return Tap(tap.kind, names, tap.numbers[..., first:], {}, None, tap.about)
+    sampled = len([*filter(is_sample, tap.names)])
+    return Tap(tap.kind, tap.names[sampled:], tap.numbers[..., sampled:], {}, tap.step, tap.about)
+
+
+def _sample(tap: Tap) -> Tap:
+    sampled = len([*filter(is_sample, tap.names)])
+    return Tap("sample", tap.names[:sampled], tap.numbers[..., :sampled], tap.values, None, tap.about)
 
 
 def steps_of(tap: Tap) -> int:

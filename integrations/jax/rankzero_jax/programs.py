@@ -18,10 +18,9 @@ from rankzero_jax.outputs import Outputs, forms, packed, steps_of, unpacked
 from rankzero_jax.pace import Times, pacers
 from rankzero_jax.recording import record_captured, record_logged, record_row
 from rankzero_jax.runs import Numbering, active_or_new, suffix_in
+from rankzero_jax.sampling import Sampling
 from rankzero_jax.surroundings import surroundings
 from rankzero_jax.taps import collecting
-
-_OF_RESULTS = {"donate_argnums", "donate_argnames", "out_shardings", "out_axes"}
 
 
 class Calls:
@@ -41,27 +40,30 @@ class Calls:
 calls = Calls()
 
 
+@unseen
 def jit(
     fun: Callable[..., Any] | None = None,
     *,
     every: int = 50,
-    exact: bool = False,
+    exact: bool | None = None,
     using: Callable[..., Any] = jax.jit,
     **options: Any,
 ) -> Any:
     """As `jax.jit`, for a function that records.
 
-    Of the first such function, or the first with a `capture` in it, the time from call to call is recorded as `time/step`. What `log` is given inside leaves the program as further outputs, at
-    every call. What `capture` measures is measured at every
-    `every`-th call: it runs a second program, compiled from the same function; all others run one without a trace of it. Where
-    there is no run the program is the one that `jax.jit` makes.
+    What `log` is given inside leaves the program as further outputs, at every call. What `capture` measures is measured at every
+    `every`-th call, by a second program of the same function; the step itself runs one without a trace of it. Of the first such
+    function, or the first with a `capture` in it, the time from call to call is recorded as `time/step`. Where there is no run
+    the program is the one that `jax.jit` makes.
 
     Args:
         fun: the function, of a training step; without it a decorator is returned.
         every: calls between two samples of `capture`; the first call is one.
-        exact: a sample is a call of its own, of a program that hands out nothing else; then the step runs, as at all other calls.
-            So results have the bits that they have without us whatever the compiler weaves together, for the price of the function
-            once more a sample; a callback in it is called once more, too. Not with `flax.nnx.jit`.
+        exact: True: a sample is a call of its own, of a program that hands out nothing else; then the step runs, as at all other
+            calls. So results have the bits that they have without us, for the price of the function once more a sample, its
+            callbacks included; in a job of several processes all must be recorded. False: the step hands the sample out, which
+            is cheaper, and in some models changes last bits. None: as True for functions of one process without callbacks of
+            their own, and as False for others.
         using: the transformation, `jax.jit`, `flax.nnx.jit` or `jax.pmap`.
         **options: of the transformation.
 
@@ -73,8 +75,6 @@ def jit(
     """
     if every < 1:
         raise ValueError(f"jit(every={every}) is not possible; every is at least 1")
-    if exact and using not in {jax.jit, jax.pmap}:
-        raise ValueError("jit(exact=True) calls the function once more, so it is for jax.jit and jax.pmap only")
     if fun is None:
         return functools.partial(jit, every=every, exact=exact, using=using, **options)
     return Program(fun, every, using, options, exact=exact)
@@ -90,15 +90,14 @@ class Program:
         using: Callable[..., Any],
         options: dict[str, Any],
         *,
-        exact: bool = False,
+        exact: bool | None = None,
     ) -> None:
         functools.update_wrapper(self, fun)
         self._plain = using(fun, **options)
         self._mapped = using is jax.pmap
         more = with_taps(options, mapped=self._mapped)
         self._programs = {name: using(tapped(fun, name), **more) for name in ("off", "plain", "recorded")}
-        self._usual, self._due = self._programs["plain"], self._programs["plain" if exact else "recorded"]
-        self._measuring = using(_captured(fun), **_of_arguments(options)) if exact else None
+        self._sampling = None if exact is False else Sampling(fun, using, options, always=exact is True)
         self._every = every
         self._times: Times | None = None
         self._run: Run | None = None
@@ -117,16 +116,24 @@ class Program:
         calls.step = self._next
         due = self._calls % self._every == 0
         self._calls += 1
-        sample = self._measuring(*args, **kwargs) if due and self._measuring is not None else {}
-        out, outputs = (self._due if due else self._usual)(*args, **kwargs)
-        if outputs or sample:
-            self._record({**sample, **outputs})
+        out, outputs = self._sampled(args, kwargs) if due else self._programs["plain"](*args, **kwargs)
+        if outputs:
+            self._record(outputs)
         times = self._times
         if times is not None and times.counts:
             times.put.append((monotonic(), self._next + self._steps - 1, self._steps, checkpoints.elsewhere))
             surroundings.went(self._next, self._steps)
         self._next += self._steps
         return out
+
+    def _sampled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Outputs]:
+        """A call with a sample: beside it, or within."""
+        if self._sampling is None or not self._sampling.is_safe(self._programs, args, kwargs):
+            out, outputs = self._programs["recorded"](*args, **kwargs)
+            return out, outputs
+        sample = self._sampling.take(args, kwargs)
+        out, outputs = self._programs["plain"](*args, **kwargs)
+        return out, {**(sample or {}), **outputs}
 
     def _met(self) -> bool:
         """Whether there is a run; it begins for this function now."""
@@ -196,24 +203,6 @@ def tapped(fun: Callable[..., Any], about: str | None = None) -> Callable[..., t
             return out, packed(collector.taps)
 
     return collect
-
-
-def _captured(fun: Callable[..., Any]) -> Callable[..., Outputs]:
-    """A function that returns what `capture` measures in another, and nothing that the other returns."""
-    recorded = tapped(fun, "recorded")
-
-    @functools.wraps(fun, updated=())
-    def measure(*args: Any, **kwargs: Any) -> Outputs:
-        _, outputs = recorded(*args, **kwargs)
-        taps = [tap for number, arrays in outputs.items() for tap in unpacked(number, arrays)]
-        return packed([tap for tap in taps if tap.kind == "capture"])
-
-    return measure
-
-
-def _of_arguments(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a transformation for a function of the same arguments, which are needed after it, and other results."""
-    return {name: value for name, value in options.items() if name not in _OF_RESULTS}
 
 
 def with_taps(options: dict[str, Any], *, mapped: bool = False) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def _of_parameters(
     named.update({f"weight/norm/{name}": norm for name, norm in norms.items()} if wanted.each else {})
     for name, change in updates or ():
         if wanted.each and name in norms:
-            named[f"update/ratio/{name}"] = jnp.sqrt(square_sum(change)) / norms[name]
+            ratio = jnp.sqrt(square_sum(change)) / norms[name]
+            named[f"update/ratio/{name}"] = jnp.where(norms[name] > 0, ratio, jnp.nan)
     if wanted.histograms:
         values.update({f"weight/hist/{name}": count(leaf) for name, leaf in leaves})
 

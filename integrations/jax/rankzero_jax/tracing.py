@@ -59,7 +59,7 @@ def log(metrics: Mapping[str, Any], step: Any = None, *, ranks: str | None = Non
 def _wanted() -> bool:
     """Whether what is being traced is to record anything."""
     if mode.value is not None:
-        return bool(mode.value != "off")
+        return mode.value in {"plain", "recorded"}
     if current_run() is None and not started_by_run():
         warn_once("jax log", "log() was traced while there was no run: the compiled function records nothing")
         return False

@@ -104,6 +104,11 @@ class Training:
         """Steps so far."""
         return self._number(counted.get(self._key, -1)) if self._light else self._done
 
+    @property
+    def of_loop(self) -> Programs | None:
+        """What measures the steps of a loop of the program's own that a CallbackList tells of."""
+        return self._programs if self._programs is not None and self._programs.of_loop else None
+
     def measure(self, wanted: Wanted | None) -> None:
         """Measure from now on what is wanted, if there is a step already: a loop's is made in its first call."""
         if self._key != NO_LIST or self._model.train_function is not None:
@@ -197,7 +202,7 @@ class Training:
 
     def _leave_out(self, quantities: set[str]) -> None:
         self._untold -= quantities
-        for quantity in quantities:
+        for quantity in sorted(quantities):
             report(quantity, "off", NAME, EPOCHS_ONLY)
 
     def tell(self) -> None:
@@ -205,7 +210,7 @@ class Training:
         begun = {"optim/lr"} if self._rated else set()
         if self.done - self.before > 1:
             begun |= {"time/step", "throughput/samples"} if self.samples else {"time/step"}
-        for quantity in self._untold & begun:
+        for quantity in sorted(self._untold & begun):
             self._untold.discard(quantity)
             report(quantity, "recorded", NAME)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from rankzero.plugin import guarded, read_settings, replace
+from rankzero.plugin import guarded, part, read_settings, replace
 from rankzero_lightning.by_hand import by_hand
 from rankzero_lightning.fit import Fit
 from rankzero_lightning.flavors import Flavor
@@ -61,6 +61,8 @@ def install(flavor: Flavor) -> None:
     if read_settings().mode == "disabled":
         return
     call, trainer = flavor.module("trainer.call"), flavor.module("trainer.trainer").Trainer
+    spawning = flavor.module("strategies.launchers.multiprocessing")
+    replace(spawning._MultiProcessingLauncher, "launch", _around_launch)  # noqa: SLF001 - no public way
     replace(trainer, "_run", _around_run)
     replace(trainer, "save_checkpoint", _around_save)
     replace(call, "_call_callback_hooks", _around_hooks)
@@ -75,6 +77,17 @@ def install(flavor: Flavor) -> None:
     replace(automatic._AutomaticOptimization, "run", _around_batch)  # noqa: SLF001
     for path in ("tuner.lr_finder", "tuner.batch_size_scaling"):
         replace(flavor.module(path), "_try_loop_run", _around_rehearsal)
+
+
+def _around_launch(original: Callable[..., Any]) -> Callable[..., Any]:
+    """For Trainers that have their work done by processes which they spawn."""
+    part_of = guarded("telling a Trainer's processes from another's")(trainers.part)
+
+    def launch(launcher: Any, function: Any, *args: Any, trainer: Any = None, **kwargs: Any) -> Any:
+        with part("" if trainer is None else part_of(trainer) or ""):
+            return original(launcher, function, *args, trainer=trainer, **kwargs)
+
+    return launch
 
 
 def _around_run(original: Callable[..., Any]) -> Callable[..., Any]:

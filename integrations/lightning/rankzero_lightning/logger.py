@@ -17,8 +17,8 @@ from rankzero_lightning.describing import SOURCE
 from rankzero_pytorch.tables import Table
 from rankzero_pytorch.zero_change.model import describe
 
-_made: weakref.WeakSet[Run] = weakref.WeakSet()
-"""Runs that were made by a logger: another logger makes its own, while a run that the user made is used."""
+made: weakref.WeakSet[Run] = weakref.WeakSet()
+"""Runs of a logger or of a Trainer without one: another makes its own, while a run that the user made is used."""
 
 
 class LoggerCore:
@@ -105,32 +105,32 @@ class LoggerCore:
     def prepare(self, *, run_id: str, beside: bool) -> None:
         """A Trainer sets to work: with a checkpoint of the run `run_id`, or `beside` another logger of this kind."""
         self._beside = beside
-        if self._run is None and run_id and not self._id:
+        if self._run is None and run_id and not (self._id or read_settings().run_id):
             self._id = run_id
 
     def _open(self) -> Run:
         found = current_run()
-        if found is not None and (found.id == self._id if self._id else found not in _made):
+        if found is not None and (found.id == self._id if self._id else found not in made):
             training_run(SOURCE)
             self._project, self._save_dir = found.project, str(found.settings.root)
             if opened_here(found):  # made before the logger was first told anything, as Fabric does
                 found.describe(**{key: self._wishes[key] for key in ("name", "group", "notes") if self._wishes[key]})
             return found
         wishes = {**self._wishes, "reinit": "create_new" if self._beside else None}
-        made = rankzero.init(project=self._project, dir=self._save_dir, id=self._id, **wishes)
-        _made.add(made)
+        run = rankzero.init(project=self._project, dir=self._save_dir, id=self._id, **wishes)
+        made.add(run)
         training_run(SOURCE)
-        return made
+        return run
 
     # -- what Lightning calls -------------------------------------------------------------------------------------------
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Record metrics at a step."""
+        """Record metrics at a step; in every process that is told them the run is known."""
+        run = self.live()
         if self._is_other_rank():
             return
         if self._prefix:
             metrics = {f"{self._prefix}{self.LOGGER_JOIN_CHAR}{key}": value for key, value in metrics.items()}
-        run = self.live()
         with guard("logging metrics"):
             run.log(metrics, step=step)
 

@@ -5,14 +5,24 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-import rankzero
-from rankzero.plugin import Run, claim, current_run, read_settings, release, report, started_by_run, training_run
+from rankzero.plugin import (
+    Run,
+    claim,
+    current_run,
+    open_run,
+    opened_here,
+    read_settings,
+    release,
+    report,
+    started_by_run,
+    training_run,
+)
 from rankzero_lightning import identity
 from rankzero_lightning.checkpoints import note_best
 from rankzero_lightning.describing import SOURCE, define_monitored, describe_fit, hyperparameters_of
 from rankzero_lightning.fit import Fit
 from rankzero_lightning.flavors import batches_that_stepped, is_fitting
-from rankzero_lightning.logger import LoggerCore
+from rankzero_lightning.logger import LoggerCore, made
 from rankzero_lightning.options import Options
 from rankzero_lightning.phases import NAME, PRECEDENCE, Phases
 from rankzero_pytorch.wanted import Wanted
@@ -34,9 +44,6 @@ class Recording:
         active: what it does now is recorded.
         hears: the hooks at every step that a fit wants to be told of.
     """
-
-    last: weakref.ref[Recording] | None = None
-    """The last one without a logger of ours that had a run: another Trainer is another training."""
 
     def __init__(self, trainer: Any) -> None:
         self.active = False
@@ -198,15 +205,17 @@ class Recording:
         return run
 
     def _made(self) -> Run | None:
-        """A run without a logger of ours: one for each Trainer; a checkpoint's, where that is what is continued."""
-        before = None if Recording.last is None else Recording.last()
-        again = "" if self._run is None else self._run.id
-        fresh = Recording.last is not None and before is not self
-        made = training_run(NAME, run_id=self._continued or again, fresh=fresh or current_run() is None)
-        if made is None and self._options is not None:
-            made = rankzero.init(id=self._continued or again or None)
-        Recording.last = weakref.ref(self)
-        return made
+        """A run without a logger of ours: the user's, or one for each Trainer; a checkpoint's, where that is continued."""
+        found = current_run()
+        if found is not None and found not in made:
+            run = training_run(NAME)
+        elif started_by_run() or self._options is not None:
+            run = open_run(NAME, id=self._continued or ("" if self._run is None else self._run.id))
+        else:
+            run = None
+        if run is not None and opened_here(run):
+            made.add(run)
+        return run
 
     # -- fit and phases -------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ class Trainers:
     def __init__(self) -> None:
         self.current: Recording | None = None
         self._known: weakref.WeakKeyDictionary[Any, Recording] = weakref.WeakKeyDictionary()
+        self._spawning: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+        self._spawned = 0
 
     def active(self, trainer: Any) -> Recording | None:
         """What is recorded of this Trainer now."""
@@ -36,6 +38,13 @@ class Trainers:
             recording = self._known[trainer] = Recording(trainer)
         self.current = recording
         recording.begin(trainer, checkpoint)
+
+    def part(self, trainer: Any) -> str:
+        """What the processes that a Trainer spawns work on: empty for the first one that does, a number for those after it."""
+        if trainer not in self._spawning:
+            self._spawning[trainer] = f"trainer {self._spawned}" if self._spawned else ""
+            self._spawned += 1
+        return self._spawning[trainer]
 
     def end(self) -> None:
         """It is done."""

@@ -140,6 +140,33 @@ def test_a_killed_job_gets_its_exit_code(launcher: Launcher) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rest", "state", "code"),
+    [
+        ("raise SystemExit(3)", "failed", 3),
+        ("raise SystemExit('a sentence')", "failed", 1),
+        ("import sys\ntry: sys.exit(1)\nexcept SystemExit: pass", "finished", 0),
+        (
+            "import sys\ntry: raise KeyboardInterrupt\nexcept BaseException:\n  try: sys.exit(1)\n  except SystemExit: pass",
+            "finished",
+            0,
+        ),
+        ("import atexit, os; atexit._run_exitfuncs(); os.abort()", "crashed", 134),
+        ("run.finish()\nraise SystemExit(3)", "finished", 0),
+        ("run.finish(exit_code=2)", "failed", 2),
+        ("import subprocess, sys; subprocess.run([sys.executable, '-c', 'raise SystemExit(4)'])", "finished", 0),
+    ],
+)
+def test_the_command_has_the_last_word(launcher: Launcher, rest: str, state: str, code: int) -> None:
+    """An end that the process could not hear of, or took to be coming and was not, is set right; an end by hand stays."""
+    done = launcher.run(sys.executable, "-c", BY_HAND + rest)
+    (run,) = all_runs(launcher.root)
+    assert f" {state} after " in _report(done)[0]
+    assert (run.state, run.exit_code, run.last_attempt.ranks) == (state, code, [0])
+    failure = run.first_failure
+    assert (failure.exit_code if failure else 0) == code
+
+
+@pytest.mark.parametrize(
     ("command", "sentence"),
     [
         (["true"], "no Python process that has rankzero installed took a training step with "),

@@ -41,6 +41,7 @@ def test_trainer_with_no_change(root: Root) -> None:
     run = root.only()
     assert run["points"]("loss")["step"] == [2, 4, 6, 8]
     assert run["points"]("eval_loss")["step"] == [4, 8]
+    assert run["points"]("total_flos")["step"] == [8]  # which the callback that prints lines takes out of them
     assert run["points"]("time/step")["step"] == list(range(2, 9))
     assert run["config"]["model_config"]["hidden_size"] == 16
     told = {(line["what"], line["by"]) for line in run["capture"] if line["outcome"] == "recorded"}

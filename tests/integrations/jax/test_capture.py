@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.experimental import io_callback
 from tests.integrations.jax.conftest import points
 from tests.integrations.jax.programs_text import instructions
 
@@ -83,11 +84,12 @@ def test_between_samples_the_program_is_unchanged(run: rankzero.Run) -> None:
 
 
 @pytest.mark.parametrize("optimizer", [optax.sgd(0.05, momentum=0.9), optax.adamw(1e-2), optax.lion(1e-3)])
-@pytest.mark.parametrize("carry", [False, True])
-def test_parameters_are_bit_identical(run: rankzero.Run, optimizer: Any, carry: bool) -> None:
+@pytest.mark.parametrize("form", ["beside", "within", "carried"])
+def test_parameters_are_bit_identical(run: rankzero.Run, optimizer: Any, form: str) -> None:
     """Sampled at every other step in full, training ends with the same bits."""
-    captured = rankzero_jax.capture(optimizer, log="all", histograms=True, carry=carry, every=2)
-    compile_it = jax.jit if carry else lambda step: rankzero_jax.jit(step, every=2)
+    captured = rankzero_jax.capture(optimizer, log="all", histograms=True, carry=form == "carried", every=2)
+    exact = functools.partial(rankzero_jax.jit, every=2, exact=form == "beside")
+    compile_it = jax.jit if form == "carried" else exact
     assert_same_bits(
         trained(compile_it(step_with(captured)), captured), trained(jax.jit(step_with(optimizer)), optimizer)
     )
@@ -112,11 +114,11 @@ def test_parameters_with_axes_of_length_one_are_bit_identical(run: rankzero.Run)
 
         return train_step
 
-    measured = trained(rankzero_jax.jit(with_scale(captured), every=1), captured, params=params)
+    measured = trained(rankzero_jax.jit(with_scale(captured), every=1, exact=False), captured, params=params)
     assert_same_bits(measured, trained(jax.jit(with_scale(optimizer)), optimizer, params=params))
 
 
-def test_exact_samples_keep_the_bits_of_everything(run: rankzero.Run, jobs: Jobs) -> None:
+def test_samples_keep_the_bits_of_everything(run: rankzero.Run, jobs: Jobs) -> None:
     """Of a model whose gradients the compiler weaves into the optimizer: samples are calls of their own, with the same numbers."""
 
     def fit(optimizer: Any, compile_it: Any) -> Any:
@@ -135,16 +137,105 @@ def test_exact_samples_keep_the_bits_of_everything(run: rankzero.Run, jobs: Jobs
 
     bare = optax.sgd(0.1, momentum=0.9)
     captured, again = (rankzero_jax.capture(bare, log="all") for _ in range(2))
-    exact = functools.partial(rankzero_jax.jit, every=1, exact=True, donate_argnums=(0, 1))
-    assert_same_bits(fit(captured, exact), fit(bare, jax.jit))
-    fit(again, functools.partial(rankzero_jax.jit, every=1))
+    beside = functools.partial(rankzero_jax.jit, every=1, donate_argnums=(0, 1))
+    assert_same_bits(fit(captured, beside), fit(bare, jax.jit))
+    fit(again, functools.partial(rankzero_jax.jit, every=1, exact=False))
     run.finish()
     for name in ("grad/norm", "update/ratio/table"):
         sampled, within = points(jobs.only(), name, f"{name}@2").values()
         assert list(sampled) == list(range(20))
         assert list(sampled.values()) == pytest.approx(list(within.values()), rel=1e-4)
-    with pytest.raises(ValueError, match="once more"):
-        rankzero_jax.jit(exact=True, using=jax.vmap)
+
+
+@pytest.mark.parametrize("options", [{}, {"donate_argnames": ("model", "optimizer")}])
+def test_samples_keep_the_bits_of_flax_objects(run: rankzero.Run, options: dict[str, Any]) -> None:
+    """A sample leaves a module, its random numbers and statistics, an optimizer and a metric as they were."""
+    nnx = pytest.importorskip("flax.nnx", reason="Flax is not installed: pip install 'rankzero[jax]'")
+
+    def train_step(model: Any, optimizer: Any, metric: Any, rows: Any, names: str) -> None:
+        def loss_of(model: Any) -> Any:
+            return ((model(rows) - 1) ** 2).mean() * len(names)
+
+        loss, gradients = nnx.value_and_grad(loss_of)(model)
+        optimizer.update(model, gradients)
+        metric.update(values=loss)
+
+    def fit(optimizer: Any, compile_it: Any) -> list[bytes]:
+        rngs = nnx.Rngs(0)
+        layers = (nnx.Embed(50, 8, rngs=rngs), nnx.BatchNorm(8, rngs=rngs), nnx.Dropout(0.5, rngs=rngs))
+        model = nnx.Sequential(*layers, nnx.Linear(8, 4, rngs=rngs))
+        objects = model, nnx.Optimizer(model, optimizer, wrt=nnx.Param), nnx.metrics.Average()
+        step = compile_it(train_step, static_argnames="names", **options)
+        for number in range(12):
+            step(*objects, jax.random.randint(jax.random.key(number), (7,), 0, 50), names="ab")
+        leaves = [leaf for leaf in jax.tree.leaves(nnx.state(objects)) if leaf.dtype != jax.random.key(0).dtype]
+        return [np.asarray(leaf).tobytes() for leaf in leaves]
+
+    bare = optax.sgd(0.1, momentum=0.9)
+    beside = functools.partial(rankzero_jax.jit, every=1, using=nnx.jit)
+    assert fit(rankzero_jax.capture(bare, log="all"), beside) == fit(bare, nnx.jit)
+
+
+@pytest.mark.parametrize("sort", ["debug.callback", "io_callback", "no jit", "log in a loop", "capture in a loop"])
+def test_a_sample_calls_nothing_twice(run: rankzero.Run, jobs: Jobs, sort: str) -> None:
+    """A function that calls back to the host is sampled within the step; what `log` calls back is no reason to."""
+    captured = rankzero_jax.capture(optax.sgd(0.1))
+    train_step, heard = step_with(captured), []
+
+    def hear(value: Any) -> Any:
+        heard.append(value)
+        return value
+
+    def calling(params: Any, state: Any, x: Any, y: Any) -> Any:
+        def turn(carried: Any, number: Any) -> Any:
+            if sort == "capture in a loop":
+                params, state, _ = train_step(*carried, x, y)
+                return (params, state), number
+            rankzero_jax.log({"turn": number}, step=number)
+            return carried, number
+
+        if sort == "debug.callback":
+            jax.debug.callback(hear, x[0, 0])
+        elif sort == "io_callback":
+            y = y + io_callback(hear, jax.ShapeDtypeStruct((), y.dtype), x[0, 0])
+        elif sort == "no jit":
+            hear(1)
+        else:
+            (params, state), _ = jax.lax.scan(turn, (params, state), jnp.arange(3))
+        return train_step(params, state, x, y) if sort != "capture in a loop" else (params, state, 0)
+
+    with jax.disable_jit(sort == "no jit"):
+        trained(rankzero_jax.jit(calling, every=2), captured, steps=4)
+    jax.effects_barrier()
+    run.finish()
+    assert len(heard) == (0 if "loop" in sort else 4)
+    norms = jobs.only().values("grad/norm")
+    assert len(norms) == (6 if sort == "capture in a loop" else 2)
+    if sort == "log in a loop":
+        assert len(jobs.only().values("turn")) == 12
+
+
+@pytest.mark.parametrize("setting", ["debug_key_reuse", "debug_nans", "disable_jit"])
+def test_a_sample_is_beside_what_jax_checks(run: rankzero.Run, capfd: pytest.CaptureFixture[str], setting: str) -> None:
+    """A key of random numbers is used once, NaNs of gradients that the optimizer leaves out are none, and what is not compiled runs once."""
+    captured = rankzero_jax.capture(optax.apply_if_finite(optax.sgd(0.1), 9))
+    ran: list[None] = []
+
+    def train_step(params: Any, state: Any, key: Any) -> Any:
+        ran.append(None)
+        gradients = {"w": jax.random.normal(key, (3,)) * (jnp.nan if setting == "debug_nans" else 1.0)}
+        updates, state = captured.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state
+
+    step = rankzero_jax.jit(train_step, every=1)
+    params = {"w": jnp.ones(3)}
+    state = captured.init(params)
+    with getattr(jax, setting)(True):
+        for key in jax.random.split(jax.random.key(0), 3):
+            params, state = step(params, state, key)
+    if setting == "disable_jit":
+        assert len(ran) == 3
+    assert not capfd.readouterr().err
 
 
 def test_numbers_are_right(run: rankzero.Run, jobs: Jobs) -> None:
@@ -175,6 +266,17 @@ def test_numbers_are_right(run: rankzero.Run, jobs: Jobs) -> None:
     assert not any(found.values())
     histograms = jobs.only().histograms("grad/hist/in")
     assert [(one.step, sum(one.counts)) for one in histograms] == [(0, 128), (5, 128), (10, 128)]
+
+
+def test_a_ratio_to_nothing_is_no_number(run: rankzero.Run, jobs: Jobs) -> None:
+    """The update of a parameter that is zero is no multiple of it, as in the other frameworks."""
+    captured = rankzero_jax.capture(optax.sgd(0.1), log="parameters")
+    params = {"in": fresh()["in"], "out": {"kernel": jnp.zeros((16, 4))}}
+    trained(rankzero_jax.jit(step_with(captured), every=1), captured, steps=2, params=params)
+    run.finish()
+    first, second = jobs.only().values("update/ratio/out.kernel")
+    assert np.isnan(first)
+    assert second > 0
 
 
 def test_carried_in_the_state(run: rankzero.Run, jobs: Jobs) -> None:

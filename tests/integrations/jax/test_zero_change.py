@@ -136,13 +136,46 @@ def test_parameters_spread_over_devices(jobs: Jobs, tmp_path: Path) -> None:
     assert "grad/norm" not in found.series
 
 
-def test_second_program(jobs: Jobs, tmp_path: Path) -> None:
-    """The step is traced once, as without us; the program without samples is compiled when as many steps as lie between two were run."""
+def test_samples_keep_the_bits(jobs: Jobs) -> None:
+    """Of an optimizer into whose arithmetic the compiler weaves gradients, also in a function that evaluates at first."""
+    both_ways(jobs, "woven.py", RANKZERO_LOG_EVERY="3")
+    found = points(jobs.only(), "loss", "grad/norm")
+    assert list(found["loss"]) == list(range(1, 21))
+    assert list(found["grad/norm"]) == [1, 4, 7, 10, 13, 16, 19]
+
+
+def test_two_functions_are_sampled_each(jobs: Jobs, tmp_path: Path) -> None:
+    """Steps of two trainings in turn: each has its samples, whatever their distance; those of its own first step among them."""
+    script = tmp_path / "turns.py"
+    script.write_text(
+        "import jax, jax.numpy as jnp, optax\n"
+        "def training(tx):\n"
+        "    w = jnp.ones((4, 3))\n"
+        "    @jax.jit\n"
+        "    def step(w, s):\n"
+        "        u, s = tx.update(jax.grad(lambda w: (w ** 2).mean())(w), s, w)\n"
+        "        return optax.apply_updates(w, u), s\n"
+        "    return step, (w, tx.init(w))\n"
+        "one, first = training(optax.adam(0.1))\n"
+        "other, second = training(optax.sgd(0.1))\n"
+        "for _ in range(7): first, second = one(*first), other(*second)\n"
+    )
+    jobs.run([sys.executable, script], below=True, environ={"RANKZERO_LOG_EVERY": "4"})
+    assert [list(series) for series in points(jobs.only(), "grad/norm", "grad/norm@2").values()] == [[1, 5]] * 2
+
+
+@pytest.mark.parametrize("calls_back", [False, True])
+def test_second_program(jobs: Jobs, tmp_path: Path, calls_back: bool) -> None:
+    """The step is traced once, as without us.
+
+    Samples are a program of their own, compiled with the first; of a step that calls back they are its own, and it has one without
+    them when as many steps as lie between two were run.
+    """
     script = tmp_path / "programs.py"
     script.write_text(
         "import jax, jax.numpy as jnp, optax\n"
         "from functools import partial\n"
-        "compiled, traced = [], []\n"
+        "compiled, traced, called = [], [], []\n"
         "def heard(event, seconds, **about):\n"
         "    if event.endswith('backend_compile_duration') and about['fun_name'] == 'jit(step)': compiled.append(i)\n"
         "jax.monitoring.register_event_duration_secs_listener(heard)\n"
@@ -153,13 +186,17 @@ def test_second_program(jobs: Jobs, tmp_path: Path) -> None:
         "@partial(jax.jit, static_argnames='power', donate_argnums=(0, 1), compiler_options=options)\n"
         "def step(w, s, power):\n"
         "    traced.append(i)\n"
+        f"    if {calls_back}: jax.debug.callback(called.append, w[0, 0])\n"
         "    g = jax.grad(lambda w: (w ** power).mean())(w)\n"
         "    u, s = tx.update(g, s, w)\n"
         "    return optax.apply_updates(w, u), s\n"
         "for i in range(1, 33): w, s = step(w, s, power=2)\n"
-        "print('traced', *traced, 'compiled', *compiled)\n"
+        "jax.effects_barrier()\n"
+        "print('traced', *traced, 'compiled', *compiled, 'called', len(called))\n"
     )
     command = [sys.executable, str(script)]
-    assert "traced 1 compiled 1\n" in jobs.run(command)
-    assert "traced 1 compiled 1 12\n" in jobs.run(command, below=True, environ={"RANKZERO_LOG_EVERY": "10"})
+    called = 32 if calls_back else 0
+    assert f"traced 1 compiled 1 called {called}\n" in jobs.run(command)
+    told = jobs.run(command, below=True, environ={"RANKZERO_LOG_EVERY": "10"})
+    assert f"traced 1 compiled 1 {12 if calls_back else 1} called {called}\n" in told
     assert points(jobs.only(), "grad/norm")["grad/norm"].keys() == {1, 11, 21, 31}

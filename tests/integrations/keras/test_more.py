@@ -37,6 +37,30 @@ def test_a_loop_of_ones_own_by_hand(root: Root) -> None:
     assert recorded.steps("val_loss") == [3, 6]
 
 
+@pytest.mark.parametrize("applies", [True, False])
+def test_gradients_of_a_loop_that_a_list_of_callbacks_tells_of(
+    root: Root, capfd: pytest.CaptureFixture[str], applies: bool
+) -> None:
+    """What is asked for is measured where the loop calls the optimizer; where no call is seen, it is said."""
+    made = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, use_bias=False)])
+    optimizer = keras.optimizers.SGD(0.5)
+    callbacks = keras.callbacks.CallbackList([RankZeroCallback(log="all", log_freq=1)], model=made)
+    callbacks.on_train_begin()
+    callbacks.on_epoch_begin(0)
+    for batch in range(3):
+        callbacks.on_train_batch_begin(batch)
+        if applies:
+            optimizer.apply([keras.ops.full((4, 1), 1.0 + batch)], made.trainable_variables)
+        callbacks.on_train_batch_end(batch, {"loss": 1.0})
+    callbacks.on_epoch_end(0, {"loss": 1.0})
+    callbacks.on_train_end()
+    recorded = root.only()
+    assert recorded.values("grad/norm") == ([2.0, 4.0, 6.0] if applies else [])
+    assert len([key for key in recorded.series if key.startswith("update/ratio/")]) == int(applies)
+    assert ("grad/norm" in recorded.captured("off")) != applies
+    assert ("gradients are not recorded" in capfd.readouterr().err) != applies
+
+
 @pytest.mark.slow
 def test_loops_of_ones_own_with_no_change(root: Root) -> None:
     """Steps of `optimizer.apply`: learning rate, gradient norm and time of each; of compiled ones the report says why not.

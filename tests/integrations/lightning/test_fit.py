@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.integrations.lightning.conftest import Kit, Recorded, only
+from tests.integrations.lightning.conftest import Kit, Recorded, folders, only
 
 import rankzero
 
@@ -96,6 +96,21 @@ def test_the_callback_alone_makes_a_run(both: Kit, root: Path, tmp_path: Path) -
     assert recorded.config["lr"] == 0.25
     assert "grad/norm" not in recorded.series
     assert trainer.checkpoint_callback.dirpath == str(tmp_path / "checkpoints")
+
+
+@pytest.mark.parametrize("launch", ["", "a-job"])
+def test_each_trainer_is_a_run(
+    kit: Kit, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launch: str
+) -> None:
+    """With the callback alone, with a logger, in turn, below `rankzero run` or not: a logger's run is named and placed as it says."""
+    monkeypatch.setenv("RANKZERO_LAUNCH", launch)
+    options: dict[str, Any] = {"max_epochs": 1, "enable_checkpointing": False}
+    for logger in (False, kit.RankZeroLogger(project="p", name="named"), False, False):
+        callbacks = [] if logger else [kit.RankZeroCallback(log=None)]
+        kit.trainer(tmp_path, logger=logger, callbacks=callbacks, **options).fit(kit.Model())
+    rankzero.finish()
+    assert sorted(folder.parent.name for folder in folders(root)) == ["default", "default", "default", "p"]
+    assert [Recorded(folder).steps("train_loss") for folder in folders(root)] == [[0, 1, 2]] * 4
 
 
 def test_accumulation(kit: Kit, root: Path, tmp_path: Path) -> None:

@@ -282,6 +282,17 @@ def test_fabric(kit: Kit, root: Path) -> None:
     assert only(root).series["loss"][0] == [(0, 1.5), (1, 2.5)]
 
 
+def test_every_process_of_fabrics_knows_the_run(kit: Kit, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fabric tells its loggers in every process: on other ranks nothing of it is recorded, but the run is known."""
+    monkeypatch.setattr(kit.pl.utilities.rank_zero_only, "rank", 1)
+    logger = kit.RankZeroLogger(project="p")
+    logger.log_metrics({"loss": 1.5}, step=0)
+    rankzero.finish()
+    assert logger.log_dir == str(root / "p" / str(logger.version))
+    assert logger.version is not None
+    assert "loss" not in only(root).series
+
+
 def test_disabled(kit: Kit, root: Path, tmp_path: Path) -> None:
     """In mode "disabled" everything is accepted and nothing recorded."""
     kit.trainer(tmp_path, logger=kit.RankZeroLogger(mode="disabled")).fit(kit.Model())

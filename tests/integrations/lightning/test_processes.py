@@ -35,6 +35,16 @@ def test_two_processes_are_one_run(command: Command, strategy: str, logger: str)
         assert checkpoint.startswith(f"runs/default/{folders(command.root)[0].name}/checkpoints/")
 
 
+@pytest.mark.parametrize("logger", ["true", "rankzero"])
+def test_trainers_in_turn_that_spawn_are_runs_of_their_own(command: Command, logger: str) -> None:
+    """Each Trainer's processes are new ones, which know nothing of those before them but where their own group meets."""
+    arguments = ("--strategy", "ddp_spawn", "--devices", "2", "--logger", logger, "--trainers", "2", "--epochs", "1")
+    command.python("trains.py", *arguments, below=logger == "true")
+    runs = [Recorded(folder) for folder in folders(command.root)]
+    assert [sorted((start.attempt, start.rank) for start in run.starts) for run in runs] == [[(1, 0), (1, 1)]] * 2
+    assert [run.steps("loss") for run in runs] == [list(range(4))] * 2
+
+
 def test_a_rank_that_fails_is_named(command: Command) -> None:
     """The error of rank one is recorded as rank one's."""
     command.python("trains.py", "--strategy", "ddp", "--devices", "2", "--fail-on-rank", "1", below=True, fails=True)

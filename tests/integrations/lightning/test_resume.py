@@ -58,6 +58,19 @@ def test_testing_a_checkpoint_is_no_resumption(kit: Kit, root: Path, tmp_path: P
     assert len(folders(root)) == 2
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_run_named_for_the_job_wins(
+    kit: Kit, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_hand: bool
+) -> None:
+    """`rankzero run --id` stands before the checkpoint, with the logger and without."""
+    checkpoint = _trained(kit, tmp_path)
+    monkeypatch.setenv("RANKZERO_LAUNCH", "a-job")
+    monkeypatch.setenv("RANKZERO_RUN_ID", "another")
+    logger = kit.RankZeroLogger() if by_hand else False
+    kit.trainer(tmp_path, logger=logger).fit(kit.Model(), ckpt_path=str(checkpoint))
+    assert {folder.name for folder in folders(root)} == {checkpoint.parents[1].name, "another"}
+
+
 def test_the_checkpoint_works_without_us(kit: Kit, root: Path, tmp_path: Path) -> None:
     """It loads with plain torch, safely, into a module, and into a Trainer that has no logger, with no complaint of ours."""
     checkpoint = _trained(kit, tmp_path)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rankzero.records import Capture
 from rankzero.records.parts import combine
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ def test_a_plain_loop(record: Record) -> None:
         "time/input",
         "throughput/samples",
     } <= found.captured("recorded")
+    told = [record.what for record in found.records if isinstance(record, Capture)]
+    assert [what for what in told if what in {"loss", "optim/lr"}] == ["loss", "optim/lr"]  # the same in every run
+    assert [what for what in told if what in {"time/input", "time/step"}] == ["time/input", "time/step"]
 
 
 def test_parameters_on_request(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from types import FunctionType, MethodType
-from typing import Any, NamedTuple
+from types import MethodType
+from typing import Any
 
 import jax
 
-from rankzero_jax.internals import is_top_level, unseen
-from rankzero_jax.outputs import forms, unpacked, without_samples
-from rankzero_jax.programs import of_first_device, tapped, with_taps
+from rankzero_jax.internals import is_checking, is_top_level, unseen
+from rankzero_jax.outputs import Outputs, forms, unpacked
+from rankzero_jax.programs import of_first_device
 from rankzero_jax.taps import collector
 from rankzero_jax.zero_change.arguments import arguments
+from rankzero_jax.zero_change.compiled import programs_of
 from rankzero_jax.zero_change.loop import Loop
-from rankzero_jax.zero_change.losses import summed_up
 
-_PROGRAMS = "_rankzero_programs"
 _NOT_GIVEN = object()
-_STATIC = {"static_argnums", "static_argnames"}
 
 
 def around_jit(loop: Loop) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -53,9 +51,10 @@ def around_pmap(loop: Loop) -> Callable[[Callable[..., Any]], Callable[..., Any]
 class Jitted:
     """What `jax.jit` returned, looked at from outside; a call runs the function with further outputs if there are any to have.
 
-    As long as no optimizer is seen in the function, its program is the one that it would be. Of one in which gradients are measured,
-    and not at every step, there are two programs once it has run for as many steps as lie between two samples: one that measures,
-    with which it begins, and one that does not. The function itself is traced once.
+    As long as no optimizer is seen in the function, its program is the one that it would be. Of one in which gradients are
+    measured, and not at every step, there are two programs. On CPUs one does nothing but measure, beside the step, which has the
+    bits that it has without us. Where that cannot be, the step itself measures, and has a program that does not as well once it
+    has run for as many steps as lie between two samples. The function itself is traced once.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Jitted:
     ) -> None:
         functools.update_wrapper(self, fun, updated=())
         self._original = transform(fun, **options)
-        self._programs = _programs_of(fun, transform, options, mapped=mapped)
+        self._programs = programs_of(fun, transform, options, mapped=mapped)
         self._loop = loop
         self._mapped = mapped
         self._sampled = 0
@@ -79,17 +78,29 @@ class Jitted:
         """Call the function."""
         if not is_top_level():
             return self._inside(*args, **kwargs)
-        spares = self._loop.spares
-        program = self._programs.spared if spares and self._sampled >= self._loop.every else self._programs.tapped
+        programs, every = self._programs, self._loop.every
+        spares = programs.spares(every)
         arguments.given, arguments.mapped = (args, kwargs), self._mapped
         try:
-            out, outputs = program(*args, **kwargs)
+            beside = programs.are_apart(args, kwargs)
+            sample = programs.take(args, kwargs) if beside and not spares else None
+            spared = beside or is_checking() or (spares and self._sampled >= every)
+            out, outputs = (programs.spared if spared else programs.tapped)(*args, **kwargs)
         finally:
             arguments.given = None
         if outputs:
-            self._sampled += any(forms[number].sampled for number in outputs)
+            programs.took(outputs)
+            self._noted(outputs)
+            outputs = {**outputs, **(sample or {})}
             self._loop.arrived(jax.tree.map(of_first_device, outputs) if self._mapped else outputs, spared=spares)
         return out
+
+    def _noted(self, outputs: Outputs) -> None:
+        """A function whose first call is no step, its second one, is looked at again."""
+        if any(forms[number].sampled for number in outputs):
+            if not self._sampled:
+                self._programs.look_again()
+            self._sampled += 1
 
     def _inside(self, *args: Any, **kwargs: Any) -> Any:
         """Call it while another function is being traced: what was seen in it was seen in that one."""
@@ -125,49 +136,8 @@ class Jitted:
     def clear_cache(self) -> None:
         """Forget the compiled programs."""
         self._original.clear_cache()
-        self._programs.tapped.clear_cache()
-        self._programs.spared.clear_cache()
+        self._programs.clear_cache()
 
     def _cache_size(self) -> int:
         """How many programs there are."""
-        return int(self._programs.tapped._cache_size())  # noqa: SLF001 - what it stands for
-
-
-class _Programs(NamedTuple):
-    """What a function is compiled to: with what is seen in it as further outputs, and with those that are not samples."""
-
-    of: Callable[..., Any]
-    options: dict[str, Any]
-    tapped: Any
-    spared: Any
-
-
-def _programs_of(
-    fun: Callable[..., Any], transform: Callable[..., Any], options: dict[str, Any], *, mapped: bool
-) -> _Programs:
-    """The programs of a function: the same ones every time, for JAX finds compiled programs by the function."""
-    known = vars(fun).get(_PROGRAMS) if isinstance(fun, FunctionType) else None
-    if isinstance(known, _Programs) and known.of is fun and known.options == options:
-        return known
-    more = with_taps(options, mapped=mapped)
-    tapping = tapped(summed_up(fun))
-    sparing = tapped(summed_up(fun), "plain") if mapped else _sparing(tapping, transform, options)
-    programs = _Programs(fun, options, transform(tapping, **more), transform(sparing, **more))
-    if isinstance(fun, FunctionType):
-        setattr(fun, _PROGRAMS, programs)
-    return programs
-
-
-def _sparing(tapping: Callable[..., Any], transform: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
-    """A function that does what another does, without the samples, so that the compiler leaves out their computation.
-
-    The other is not traced again: it is nested as a compiled function, and what it looks like is in JAX's cache.
-    """
-    nested = transform(tapping, **{name: options[name] for name in _STATIC & options.keys()})
-
-    @functools.wraps(tapping, updated=())
-    def call(*args: Any, **kwargs: Any) -> Any:
-        out, outputs = nested(*args, **kwargs)
-        return out, without_samples(outputs)
-
-    return call
+        return self._programs.cache_size()

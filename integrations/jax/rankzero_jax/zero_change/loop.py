@@ -20,21 +20,21 @@ CLAIMS = 16
 """Steps between two looks at who claims what."""
 
 SELDOM = 50
-"""Steps between two samples of gradients, if nothing else is said: of each parameter's, and on CPUs of their norm as well, for
-there a reduction costs percents of a step. On accelerators the norm is measured at every step."""
+"""Steps between two samples of each parameter's gradient, if nothing else is said."""
+
+ON_CPU = 200
+"""The same on CPUs, of their norm as well. There a sample takes nearly as long as a step; on accelerators the norm is measured at every one."""
 
 
 class Loop:
     """Has a run from the first optimizer step on that it sees being traced.
 
     Attributes:
-        spares: the next step's gradients are not wanted.
         every: steps between two samples of gradients; 0: they are wanted at every step.
         loss: the value last differentiated outside of compiled functions.
     """
 
     def __init__(self, optimizers: Optimizers) -> None:
-        self.spares = False
         self.every = 0
         self.loss: Any = None
         self._optimizers = optimizers
@@ -53,7 +53,6 @@ class Loop:
         if training in self._trainings:
             return
         self._trainings.append(training)
-        self.spares = False
         if claim("model", NAME, PRECEDENCE):
             facts = describe(params, params)
             del facts["class"]
@@ -84,8 +83,6 @@ class Loop:
                 self._steps.put.append((now, number, arrays, loss, checkpoints.elsewhere, spared))
             elif not length:
                 self.loss = arrays[0]  # of a function that differentiates, before there is a run
-            if length:
-                self.spares = self.every > 0 and self._done % self.every >= length
 
     def _look_around(self, number: int, arrays: list[Any]) -> None:
         """See whose the loop is: every few steps, and where a run begins."""
@@ -100,7 +97,7 @@ class Loop:
             self._run, self._done, self._look = run, 0, CLAIMS
             self._first = Numbering(run, first=1).take(counted, length)
             self._steps = Steps(run, {training: self._first})
-            seldom = run.settings.gradients != "norm" or jax.default_backend() == "cpu"
-            self.every = run.settings.log_every or (SELDOM if seldom else 0)
+            usual = ON_CPU if jax.default_backend() == "cpu" else SELDOM if run.settings.gradients != "norm" else 0
+            self.every = run.settings.log_every or usual
         if self._steps is not None:
             self._steps.ours = frozenset(name for name in QUANTITIES if claim(name, NAME, PRECEDENCE))

@@ -82,6 +82,14 @@ class Steps:
                 for index in range(length):
                     decode = _Ours(tap.names, self.ours, index, self._behind(training), spared=spared)
                     yield t, first + index, None, decode(_fetched(given)) if here else {"step": Arriving(given, decode)}
+            elif tap.kind == "sample":
+                training = tap.about[0]
+                self._report({*tap.names})
+                if self._speaks:
+                    decode = _Ours(tap.names, self.ours, 0, self._behind(training), spared=False)
+                    given = tap.numbers, tap.values, None
+                    row = decode(_fetched(given)) if ready else {"step": Arriving(given, decode)}
+                    yield t, self._next[training] - 1, None, row
 
     def _first(self, training: int, tap: Tap, length: int) -> int:
         """The number of a tap's first step; of a training that begins while another has begun, after those its optimizer counts."""
@@ -101,14 +109,14 @@ class Steps:
         row = {f"{name}{behind}": value for name, value in found.items() if name in self.ours}
         self._report(set(found))
         if "time/step" in found:
-            for quantity in self._unreported & UNSEEN.keys() & self.ours:
+            for quantity in sorted(self._unreported & UNSEEN.keys() & self.ours):
                 self._unreported.discard(quantity)
                 report(quantity, "off", NAME, UNSEEN[quantity])
         return self._next[training.number] - 1, "all", row
 
     def _report(self, names: set[str]) -> None:
         if self._unreported:
-            for quantity in self._unreported & names & self.ours:
+            for quantity in sorted(self._unreported & names & self.ours):
                 self._unreported.discard(quantity)
                 report(quantity, "recorded", NAME)
 

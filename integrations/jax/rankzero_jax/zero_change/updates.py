@@ -99,8 +99,6 @@ class Updates:
         measuring = measure if there is not None else jax.jit(measure, static_argnums=0)
         tap = measuring(wanted, gradients, None, params if wanted.parameters else None, count_of(state, optimizer))
         tap.kind = "step"
-        if mode.value == "plain":
-            tap.step = None  # not the first step: those after it are counted on the host
         more = {} if rate is None else {"optim/lr": rate}
         if there is not None and there.loss is not None:
             more["loss"], there.loss = there.loss, None

@@ -19,7 +19,7 @@ from rankzero_keras.measuring.rates import Rates, inner
 from rankzero_keras.measuring.wanted import wanted
 from rankzero_keras.recording import Recording
 from rankzero_keras.rows import rows_of
-from rankzero_keras.training import PRECEDENCE
+from rankzero_keras.training import PRECEDENCE, trainings
 
 COMPILED = "the optimizer step is compiled: log from the loop, or give a CallbackList a RankZeroCallback"
 
@@ -28,7 +28,7 @@ class Loops:
     """Listens to optimizers whose `apply` is executed as it is called: on torch, and on TensorFlow outside of a `tf.function`.
 
     Args:
-        busy: whether a model is at work: then its own steps are recorded.
+        busy: whether a model is at work: then its own steps are recorded, and where a CallbackList tells of a loop, here only measured.
     """
 
     def __init__(self, busy: Callable[[], bool]) -> None:
@@ -53,18 +53,19 @@ class Loops:
         )
 
         def apply(optimizer: Any, grads: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._depth or self._busy():
+            if self._depth:
                 return original(optimizer, grads, *args, **kwargs)
             grads = list(grads)
-            loop = begin(optimizer, grads)
+            loop = None if self._busy() else begin(optimizer, grads)
+            programs = _of_told(optimizer, grads) if loop is None else loop.programs
             self._depth += 1
             try:
-                if loop is None:
-                    return original(optimizer, grads, *args, **kwargs)
-                result = loop.programs.measured(original)(optimizer, grads, *args, **kwargs)
+                step = original if programs is None else programs.measured(original)
+                result = step(optimizer, grads, *args, **kwargs)
             finally:
                 self._depth -= 1
-            end(loop)
+            if loop is not None:
+                end(loop)
             return result
 
         return apply
@@ -129,6 +130,14 @@ class Loop:
             self._rows.log({f"time/step{self._suffix}": now - self._mark}, self._step, "all")
             report("time/step", "recorded", NAME)
         self._mark = now
+
+
+def _of_told(optimizer: Any, grads: list[Any]) -> Programs | None:
+    """What measures this step, of a loop that a CallbackList tells of; None where there is none, or the step is compiled."""
+    if not trainings or _traced(grads):
+        return None
+    found = (training.of_loop for training in trainings.values())
+    return next((programs for programs in found if programs is not None and programs.steps(optimizer)), None)
 
 
 def _traced(grads: list[Any]) -> bool:

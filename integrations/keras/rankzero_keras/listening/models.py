@@ -185,6 +185,8 @@ def _train_began(recording: Recording, listed: Any, logs: Any = None) -> None:
         weakref.finalize(listed, guarded("noticing that a model failed")(_forgotten), recording).atexit = False
     recording.train_began(listed)
     if id(listed) in trainings:  # a process that records epochs only has no use for it
+        if trainings[id(listed)].of_loop is not None:
+            loops.install()
         replace(keras.callbacks.CallbackList, "on_train_batch_begin", _around_batch_begin)
 
 

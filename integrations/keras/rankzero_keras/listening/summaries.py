@@ -34,13 +34,14 @@ class Summaries:
         forward = guarded("forwarding tf.summary")(self._forward)
 
         def scalar(name: Any, data: Any, step: Any = None, *args: Any, **kwargs: Any) -> Any:
+            written = original(name, data, step, *args, **kwargs)
             if sys._getframe(1).f_globals.get("__name__") not in QUIET:  # noqa: SLF001 - documented for this
-                forward(name, data, step)
-            return original(name, data, step, *args, **kwargs)
+                forward(name, data, step, written)
+            return written
 
         return scalar
 
-    def _forward(self, name: Any, data: Any, step: Any) -> None:
+    def _forward(self, name: Any, data: Any, step: Any, written: Any) -> None:
         tensorflow = sys.modules["tensorflow"]
         if tensorflow.inside_function():
             report(
@@ -49,6 +50,8 @@ class Summaries:
                 NAME,
                 "scalars written inside of a tf.function have no value yet when it is traced",
             )
+            return
+        if not written:  # without a writer, or as `tf.summary.record_if` has it
             return
         if step is None:
             step = tensorflow.summary.experimental.get_step()

@@ -10,15 +10,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from rankzero.plugin import claim, report
+from rankzero.plugin import claim, report, warn_once
 from rankzero_keras.arriving import Arriving
 from rankzero_keras.integration import NAME
-from rankzero_keras.measuring.rates import inner
+from rankzero_keras.measuring.rates import optimizer_of
 from rankzero_keras.measuring.statistics import Sample, unpacked
 from rankzero_keras.measuring.taps import asked, install, spent, take
 from rankzero_keras.measuring.wanted import Wanted
 
 SHORT = "a training this short would have waited for another compilation of its step; ask for it, as with RANKZERO_LOG_EVERY=50"
+
+UNSEEN = "the loop's step is compiled, or calls no optimizer of Keras"
 
 KEY = "rankzero sample"
 SELDOM = 50
@@ -67,19 +69,31 @@ class Programs:
         self._own: Any = None
         self._second: Any = None
         self._names: tuple[list[str], list[str]] = ([], [])
-        self._due = self._waits = self._started = False
+        self._due = self._waits = self._started = self._seen = False
         self._began = self._before = self._first = 0.0
         self._distance = wanted.every or (SELDOM if self._compiled else 1)
         self._mark = 0.0
         self.found: Any = None
+
+    @property
+    def of_loop(self) -> bool:
+        """Whether the step is not the model's own but that of a loop which calls the optimizer itself."""
+        return self._own is None
+
+    def steps(self, optimizer: Any) -> bool:
+        """Whether it is this optimizer of a loop that is measured in the batch under way: the model's, or the first."""
+        return self.found is None and getattr(self._model, "optimizer", None) in (None, optimizer)
+
+    @property
+    def _accumulated(self) -> int | None:
+        return getattr(optimizer_of(self._model), "gradient_accumulation_steps", None)
 
     def why_not(self) -> str:
         """Why this model cannot be measured; empty if it can."""
         strategy = getattr(self._model, "distribute_strategy", None)
         if type(strategy).__name__ == "MultiWorkerMirroredStrategy":
             return "TensorFlow would call a collective for it; use MirroredStrategy or one process to see gradients"
-        steps = getattr(inner(self._model.optimizer), "gradient_accumulation_steps", None)
-        if steps and getattr(strategy, "num_replicas_in_sync", 1) > 1:
+        if self._accumulated and getattr(strategy, "num_replicas_in_sync", 1) > 1:
             return "gradients that are accumulated on several replicas are not to be seen"
         if not self._compiled and getattr(self._model, "jit_compile", False) is True:
             return "torch.compile would compile the step again for it"
@@ -99,6 +113,10 @@ class Programs:
         self._mark = 0.0
         if self._second is not None and not self._started:
             report("grad/norm", "off", NAME, SHORT)
+        elif self.of_loop and self._started and not self._seen:
+            report("grad/norm", "off", NAME, UNSEEN)
+            if self.wanted.asked:
+                warn_once(f"keras {UNSEEN}", f"gradients are not recorded: {UNSEEN}")
 
     def _put_back(self) -> None:
         if self._second is not None and self._model.train_function is self._second:
@@ -106,6 +124,9 @@ class Programs:
 
     def choose(self, step: int) -> None:
         """The batch of this step begins; its form is put in place."""
+        if self.of_loop:
+            self.look(step)
+            return
         if self._second is None or not (self._waits or (step - 1) % self._distance == 0):
             return
         if self._model.train_function is self._own and self._is_due(step):
@@ -129,6 +150,7 @@ class Programs:
             return None
         self._due = False
         self._put_back()
+        self._seen = self._seen or self.found is not None
         found, self.found = self.found, None
         if found is None or not claim("grad/norm", NAME, 100 if self.wanted.asked else 20):
             return None
@@ -143,8 +165,7 @@ class Programs:
             if not self._first or COMPILING * trained < max(self._first, LEAST):
                 return False
         self._waits = self._waits or (step - 1) % self._distance == 0
-        accumulated = getattr(inner(self._model.optimizer), "gradient_accumulation_steps", None)
-        if not self._waits or (accumulated and step % accumulated):
+        if not self._waits or (self._accumulated and step % self._accumulated):
             return False
         self._waits, self._started = False, True
         return True

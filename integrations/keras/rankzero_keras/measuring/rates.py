@@ -57,7 +57,7 @@ class Rates:
         if self._fixed and self._wait > 0:
             self._wait -= 1
             return self._last
-        optimizer = inner(self._model.optimizer)
+        optimizer = optimizer_of(self._model)
         given = getattr(optimizer, "_learning_rate", None)
         if given is None:
             return None
@@ -71,7 +71,7 @@ class Rates:
     def look(self) -> None:
         """A batch begins, and callbacks are done with it: the variables are there, if they are to be at all."""
         if self._away and getattr(self._model, "_jax_state_synced", False):
-            given = getattr(inner(self._model.optimizer), "_learning_rate", None)
+            given = getattr(optimizer_of(self._model), "_learning_rate", None)
             if hasattr(given, "assign"):
                 self._last = _number(given)
 
@@ -102,9 +102,14 @@ def inner(optimizer: Any) -> Any:
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
+def optimizer_of(model: Any) -> Any:
+    """A model's own optimizer; None where it has not been compiled, as in a loop of the program's own."""
+    return inner(getattr(model, "optimizer", None))
+
+
 def iterations(model: Any) -> int:
     """The steps that a model's optimizer has counted, accumulated ones each; 0 without one. Waits for them."""
-    counted = getattr(inner(getattr(model, "optimizer", None)), "_iterations", None)
+    counted = getattr(optimizer_of(model), "_iterations", None)
     return 0 if counted is None else int(keras.ops.convert_to_numpy(counted))
 
 

@@ -81,7 +81,7 @@ class Rows:
     def _reported(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row, of which the capture report has been told."""
         if self._unreported:
-            for quantity in self._unreported & row.keys():
+            for quantity in sorted(self._unreported & row.keys()):
                 self._unreported.remove(quantity)
                 report(quantity, "recorded", NAME)
         return row

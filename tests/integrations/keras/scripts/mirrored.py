@@ -23,5 +23,7 @@ if hasattr(tf.summary, "scalar"):
     with tf.summary.create_file_writer("events").as_default():
         tf.summary.scalar("mine", 0.25, step=3)
         tf.summary.scalar("mine", tf.constant(0.5), step=4)
+        with tf.summary.record_if(False):
+            tf.summary.scalar("mine", 0.75, step=5)
 told = {"norm": float(np.sqrt(sum((part**2).sum() for part in moved))), "scalars": hasattr(tf.summary, "scalar")}
 print(json.dumps(told))
