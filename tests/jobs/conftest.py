@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,19 +95,6 @@ class Jobs:
 def jobs(tmp_path: Path) -> Jobs:
     """An empty root folder and the means to fill it."""
     return Jobs(tmp_path)
-
-
-@pytest.fixture
-def until() -> Callable[..., None]:
-    """Wait for a condition."""
-
-    def wait(what: str, condition: Callable[[], object], seconds: float = 60.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain for {what}"
-            time.sleep(0.05)
-
-    return wait
 
 
 def alive(pid: int) -> bool:

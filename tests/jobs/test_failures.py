@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 from tests.jobs.conftest import RANKZERO, SCRIPTS, Jobs, alive
 from tests.launchers.commands import torchrun
+from tests.waiting import until
 
 BY_HAND = str(SCRIPTS / "by_hand.py")
 pytestmark = pytest.mark.slow
@@ -59,7 +59,7 @@ def test_a_rank_killed_for_memory(jobs: Jobs) -> None:
     assert jobs.shown()["first_failure"]["rank"] == 2
 
 
-def test_sigterm_preempts_and_keeps_every_stack(jobs: Jobs, until: Callable[..., None], tmp_path: Path) -> None:
+def test_sigterm_preempts_and_keeps_every_stack(jobs: Jobs, tmp_path: Path) -> None:
     """SIGTERM to the launcher reaches the ranks: preempted, the time is right, every rank's stack is kept."""
     pids = tmp_path / "pids"
     process = jobs.start([*torchrun("--nproc-per-node=2"), BY_HAND, "--steps", "10000", "--pids", str(pids)])
@@ -77,7 +77,7 @@ def test_sigterm_preempts_and_keeps_every_stack(jobs: Jobs, until: Callable[...,
     assert not any(alive(pid) for pid in _pids(pids, 2))
 
 
-def test_the_launcher_is_killed(jobs: Jobs, until: Callable[..., None], tmp_path: Path) -> None:
+def test_the_launcher_is_killed(jobs: Jobs, tmp_path: Path) -> None:
     """Kill -9 of `rankzero run` hits its command too, as if that had been killed itself: crashed, nothing stays behind."""
     pids = tmp_path / "pids"
     command = [RANKZERO, "run", sys.executable, BY_HAND, "--steps", "10000", "--pids", str(pids)]
@@ -94,9 +94,7 @@ def test_the_launcher_is_killed(jobs: Jobs, until: Callable[..., None], tmp_path
     assert [words for words in left if words and str(pids) in words] == []
 
 
-def test_a_stopped_and_continued_job_is_still_one_attempt(
-    jobs: Jobs, until: Callable[..., None], tmp_path: Path
-) -> None:
+def test_a_stopped_and_continued_job_is_still_one_attempt(jobs: Jobs, tmp_path: Path) -> None:
     """SIGSTOP for a while and SIGCONT: finished, one attempt, and what was not alive is not counted."""
     pids = tmp_path / "pids"
     process = jobs.start([sys.executable, BY_HAND, "--steps", "100", "--pause", "0.03", "--pids", str(pids)])
@@ -111,7 +109,7 @@ def test_a_stopped_and_continued_job_is_still_one_attempt(
     assert 2 < run["usage"]["wall_s"] < 8
 
 
-def test_a_rank_that_hangs_leaves_every_ranks_stack(jobs: Jobs, until: Callable[..., None], tmp_path: Path) -> None:
+def test_a_rank_that_hangs_leaves_every_ranks_stack(jobs: Jobs, tmp_path: Path) -> None:
     """When no rank steps for the configured while, every rank's stack is kept without ending anything."""
     pids = tmp_path / "pids"
     command = [*torchrun("--nproc-per-node=2"), str(SCRIPTS / "hang_in_collective.py"), str(pids)]
@@ -127,7 +125,7 @@ def test_a_rank_that_hangs_leaves_every_ranks_stack(jobs: Jobs, until: Callable[
     assert any("stack" in str(warning) for warning in warnings)
 
 
-def test_ctrl_c(jobs: Jobs, until: Callable[..., None], tmp_path: Path) -> None:
+def test_ctrl_c(jobs: Jobs, tmp_path: Path) -> None:
     """Ctrl-C in the terminal of `rankzero run python train.py`: killed, and the code is the one of a Ctrl-C."""
     pids = tmp_path / "pids"
     command = [RANKZERO, "run", "--quiet", sys.executable, BY_HAND, "--steps", "10000", "--pids", str(pids)]

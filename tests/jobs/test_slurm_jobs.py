@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.jobs.conftest import RANKZERO, SCRIPTS, Jobs
 from tests.launchers.slurm import SlurmCluster
+from tests.waiting import until
 
 BY_HAND = str(SCRIPTS / "by_hand.py")
 pytestmark = [pytest.mark.slow, pytest.mark.launcher]
@@ -55,7 +55,7 @@ def test_every_task_below_a_rankzero_run_of_its_own(jobs: Jobs, slurm_cluster: S
     assert (run["world_size"], run["nodes"], run["state"]) == (4, 1, "finished")
 
 
-def test_a_requeued_job_continues_its_run(jobs: Jobs, slurm_cluster: SlurmCluster, until: Callable[..., None]) -> None:
+def test_a_requeued_job_continues_its_run(jobs: Jobs, slurm_cluster: SlurmCluster) -> None:
     """Slurm takes the job back and starts it again: the same run, its next attempt, and no hour twice."""
     job = _batch(jobs, slurm_cluster, f"srun -n 4 {sys.executable} {BY_HAND} --steps 100000", "-n", "4")
     until("the first attempt", lambda: _attempt_has_rows(jobs, 1, 4))
@@ -69,9 +69,7 @@ def test_a_requeued_job_continues_its_run(jobs: Jobs, slurm_cluster: SlurmCluste
     assert states == ["preempted", "running"]
 
 
-def test_a_requeued_batch_script_without_srun(
-    jobs: Jobs, slurm_cluster: SlurmCluster, until: Callable[..., None]
-) -> None:
+def test_a_requeued_batch_script_without_srun(jobs: Jobs, slurm_cluster: SlurmCluster) -> None:
     """A batch script that trains without srun continues its run when it is requeued, too."""
     job = _batch(jobs, slurm_cluster, f"exec {sys.executable} {BY_HAND} --steps 100000", "-n", "4")
     until("the first attempt", lambda: _attempt_has_rows(jobs, 1, 1))
@@ -89,7 +87,7 @@ def test_an_allocation_without_srun_has_one_rank(jobs: Jobs, slurm_cluster: Slur
     assert (jobs.only()["world_size"], jobs.only()["state"]) == (1, "finished")
 
 
-def test_an_array_is_as_many_runs(jobs: Jobs, slurm_cluster: SlurmCluster, until: Callable[..., None]) -> None:
+def test_an_array_is_as_many_runs(jobs: Jobs, slurm_cluster: SlurmCluster) -> None:
     """The tasks of a job array are jobs, hence runs, of their own."""
     _batch(jobs, slurm_cluster, f"{sys.executable} {BY_HAND}", "--array=0-2", f"--output={Path('/dev/null')}")
     until("three runs", lambda: len([run for run in jobs.listed() if run["state"] == "finished"]) == 3, 90)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
 import pytest
 from tests.jobs.conftest import SCRIPTS, Jobs
 from tests.launchers.commands import torchrun
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def _attempt(jobs: Jobs, number: int, until: Callable[..., None]) -> Iterator[list[psutil.Process]]:
+def _attempt(jobs: Jobs, number: int) -> Iterator[list[psutil.Process]]:
     """Four ranks of the run "story" from their first line on, killed with SIGKILL in the end."""
     command = [*torchrun("--nproc-per-node=4"), str(SCRIPTS / "by_hand.py"), "--steps", "100000", "--pause", "0.1"]
     process = jobs.start(command, environ={"RANKZERO_RUN_ID": "story"})
@@ -35,12 +36,12 @@ def _send(everyone: list[psutil.Process], signum: int) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_every_second_is_counted_once(jobs: Jobs, until: Callable[..., None]) -> None:
+def test_every_second_is_counted_once(jobs: Jobs) -> None:
     """20 s, kill -9, 30 s of nothing, 15 s, 40 s stopped, 10 s: 45 s of wall time, four times that of processes."""
-    with _attempt(jobs, 1, until):
+    with _attempt(jobs, 1):
         time.sleep(20)
     time.sleep(30)
-    with _attempt(jobs, 2, until) as everyone:
+    with _attempt(jobs, 2) as everyone:
         time.sleep(15)
         _send(everyone, signal.SIGSTOP)
         time.sleep(40)

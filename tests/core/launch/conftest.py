@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,19 +108,6 @@ def launcher(tmp_path: Path) -> Iterator[Launcher]:
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object]], None]:
-    """Waits until something is true."""
-
-    def wait(is_true: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not is_true():
-            assert time.monotonic() < deadline, "waited in vain"
-            time.sleep(0.02)
-
-    return wait
 
 
 @pytest.fixture

@@ -12,16 +12,15 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.core.launch.conftest import Launcher
-
-    Until = Callable[[Callable[[], object]], None]
 
 COUNTS = """
 import os, signal, sys, time
@@ -40,11 +39,11 @@ ONCE = 11
 class Counting:
     """A command that exits with 10 plus how often it got a signal."""
 
-    def __init__(self, launcher: Launcher, until: Until, name: str, **options: object) -> None:
+    def __init__(self, launcher: Launcher, name: str, **options: object) -> None:
         ready = launcher.folder / "ready"
         script = launcher.script(COUNTS)
         self.run = launcher.start("--quiet", sys.executable, script, name, str(ready), **options)
-        until(lambda: ready.exists() and ready.read_text())
+        until("the command", lambda: ready.exists() and ready.read_text())
         self.command = int(ready.read_text())
 
     def status(self) -> int:
@@ -55,14 +54,14 @@ class Counting:
 @pytest.mark.parametrize(
     "name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGXCPU", "40"]
 )
-def test_a_signal_is_passed_on_once(launcher: Launcher, until: Until, name: str) -> None:
+def test_a_signal_is_passed_on_once(launcher: Launcher, name: str) -> None:
     """A signal sent to `rankzero run` arrives in the command, and its own exit status comes back."""
-    counting = Counting(launcher, until, name)
+    counting = Counting(launcher, name)
     counting.run.send_signal(int(name) if name.isdigit() else signal.Signals[name])
     assert counting.status() == ONCE
 
 
-def test_termination_without_a_handler(launcher: Launcher, until: Until) -> None:
+def test_termination_without_a_handler(launcher: Launcher) -> None:
     """SIGTERM ends a command that does not handle it, and `rankzero run` ends by SIGTERM."""
     run = launcher.start("--quiet", "sh", "-c", "echo ready; exec sleep 60")
     assert run.stdout is not None
@@ -84,9 +83,9 @@ def test_an_ignored_signal_stays_ignored(launcher: Launcher) -> None:
     assert run.returncode == 4
 
 
-def test_signals_from_slurm_are_not_doubled(launcher: Launcher, until: Until) -> None:
+def test_signals_from_slurm_are_not_doubled(launcher: Launcher) -> None:
     """Slurm's step daemon (here a shell by its name) signals every process of a step: the command hears it once."""
-    counting = Counting(launcher, until, "SIGTERM")
+    counting = Counting(launcher, "SIGTERM")
     daemon = launcher.folder / "slurmstepd"
     shutil.copy(shutil.which("bash") or "/bin/bash", daemon)
     step = f"kill -TERM {counting.run.pid} {counting.command}; read line"
@@ -95,12 +94,15 @@ def test_signals_from_slurm_are_not_doubled(launcher: Launcher, until: Until) ->
     sender.communicate(b"\n")
 
 
-def test_killing_rankzero_run_kills_the_command(launcher: Launcher, until: Until) -> None:
+def test_killing_rankzero_run_kills_the_command(launcher: Launcher) -> None:
     """Kill -9 of what the user started ends the command, as it would without `rankzero run`."""
-    counting = Counting(launcher, until, "SIGTERM")
+    counting = Counting(launcher, "SIGTERM")
     counting.run.kill()
     assert counting.status() == -signal.SIGKILL
-    until(lambda: not Path(f"/proc/{counting.command}").exists() or _state(counting.command) == "Z")
+    until(
+        "the end of the command",
+        lambda: not Path(f"/proc/{counting.command}").exists() or _state(counting.command) == "Z",
+    )
 
 
 def _state(pid: int) -> str:
@@ -158,12 +160,10 @@ def terminal() -> Iterator[Terminal]:
 
 
 @pytest.mark.parametrize(("keys", "name"), [(b"\x03", "SIGINT"), (b"\x1c", "SIGQUIT")])
-def test_keys_of_the_terminal_are_not_doubled(
-    launcher: Launcher, until: Until, terminal: Terminal, keys: bytes, name: str
-) -> None:
+def test_keys_of_the_terminal_are_not_doubled(launcher: Launcher, terminal: Terminal, keys: bytes, name: str) -> None:
     """Ctrl-C and its like reach the whole foreground group: the command hears them once, and may take its time to end."""
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal.theirs)
-    counting = Counting(launcher, until, name, start_new_session=True, preexec_fn=terminal.take, **streams)
+    counting = Counting(launcher, name, start_new_session=True, preexec_fn=terminal.take, **streams)
     terminal.press(keys)
     assert counting.status() == ONCE
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.core.launch.conftest import Launcher
@@ -28,9 +28,7 @@ sys.exit(10 + len(seen))
 
 @pytest.mark.launcher
 @pytest.mark.parametrize("name", ["TERM", "USR1"])
-def test_a_signal_to_a_step_arrives_once(
-    launcher: Launcher, until: Callable[[Callable[[], object]], None], slurm_cluster: SlurmCluster, name: str
-) -> None:
+def test_a_signal_to_a_step_arrives_once(launcher: Launcher, slurm_cluster: SlurmCluster, name: str) -> None:
     """The signal of scancel reaches the command once, and its exit status reaches srun."""
     script = launcher.script(COUNTS)
     step = subprocess.Popen(
@@ -40,7 +38,7 @@ def test_a_signal_to_a_step_arrives_once(
         stderr=subprocess.DEVNULL,
     )
     launcher.started.append(step)
-    until(lambda: list(launcher.folder.glob("ready-*")))
+    until("the command", lambda: list(launcher.folder.glob("ready-*")))
     (ready,) = launcher.folder.glob("ready-*")
     slurm_cluster.run("scancel", f"--signal={name}", f"{ready.name.partition('-')[2]}.0")
     assert step.wait(timeout=60) == 11

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import until
 
 from rankzero.query import RunView, open_run
 from rankzero.query.strictjson import iso
@@ -191,10 +192,7 @@ def test_a_killed_process_is_seen_at_once(journals: Journals, sleeper: subproces
     """Right after kill -9, and before anybody has waited for the process, the run is crashed."""
     _view_of(journals, sleeper)
     sleeper.kill()
-    deadline = time.monotonic() + 20
-    while open_run(journals.folder()).state == "running" and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert open_run(journals.folder()).state == "crashed"
+    until("the state", lambda: open_run(journals.folder()).state == "crashed")
 
 
 def test_another_process_with_the_same_number_is_not_taken_for_it(

@@ -6,11 +6,11 @@ import _thread
 import os
 import signal
 import sys
-import time
 import timeit
 from typing import Any
 
 import pytest
+from tests.waiting import until
 
 import rankzero
 from rankzero.errors import ResumeError
@@ -84,10 +84,7 @@ def test_a_run_leaves_no_hook_behind(root: Any) -> None:
     run.log({"x": 1})
     run.finish()
     assert state() == before
-    deadline = time.monotonic() + 30
-    while running() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert running() == []
+    until("the end of the threads", lambda: not running())
 
 
 def test_modes_by_variable(root: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,11 +102,12 @@ def test_without_git_the_commit_is_read_by_hand(repository: Path, monkeypatch: p
     assert Git(repository).describe()["commit"] == commit
 
 
-def test_a_git_that_hangs_is_left(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A git that never answers costs the timeout and no more."""
+@pytest.mark.parametrize("closes", ["", "exec >&-"])
+def test_a_git_that_hangs_is_left(repository: Path, monkeypatch: pytest.MonkeyPatch, closes: str) -> None:
+    """A git that never answers, or has answered and never ends, costs the timeout and no more."""
     slow = repository / "bin"
     slow.mkdir()
-    (slow / "git").write_text("#!/bin/sh\nsleep 60\nexit 0\n")
+    (slow / "git").write_text(f"#!/bin/sh\n{closes}\nsleep 60\nexit 0\n")
     (slow / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow}:{os.environ['PATH']}")
     monkeypatch.setattr(git_module, "TIMEOUT", 0.3)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import until
 
 from rankzero import records
 from rankzero.query import open_run
@@ -62,20 +63,13 @@ def _journal(root: Any) -> Path:
     return Path(path)
 
 
-def _until(condition: Any, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert condition()
-
-
 @pytest.mark.parametrize("last", ["sys.exit(3)", "os._exit(3)"])
 @pytest.mark.parametrize("blocked", ["open", "write"])
 def test_a_file_system_that_hangs(root: Any, blocked: str, last: str) -> None:
     """A journal that cannot be opened or written, without ever an error: log() never waits, and the end comes in time."""
     training = _Training(root, last=last)
     path = _journal(root)
-    _until(lambda: root.read(path).rows)
+    until("rows", lambda: root.read(path).rows)
     path.unlink()
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if blocked == "write" else -1
@@ -101,13 +95,13 @@ def test_a_git_that_hangs(root: Any, tmp_path: Path, last: str) -> None:
     pids = tmp_path / "pids"
     env = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PIDS": str(pids)}
     training = _Training(root, last=last, env=env)
-    _until(pids.exists)
+    until("git", pids.exists)
     code, seconds = training.end()
     assert code == (1 if "raise" in last else 3)
     assert seconds < 2.0 + SLACK
     assert root.only.only(records.End).exit_code == code
-    for pid in pids.read_text().split():
-        _until(lambda group=int(pid): not _lives(group))
+    groups = [int(pid) for pid in pids.read_text().split()]
+    until("the end of git", lambda: not any(map(_lives, groups)))
 
 
 def _lives(group: int) -> bool:

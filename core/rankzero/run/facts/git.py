@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rankzero.run.facts.secrets import scrub_text
-from rankzero.run.threads import Background
 
 TIMEOUT = 10.0
 _running: set[subprocess.Popen[bytes]] = set()
@@ -105,23 +106,41 @@ def leave() -> None:
 
 def _read(process: subprocess.Popen[bytes], limit: int) -> bytes | None:
     _running.add(process)
-    over = threading.Event()
-
-    def end_in_time() -> None:
-        if not over.wait(TIMEOUT):
-            _kill(process)
-
-    Background("rankzero-git", end_in_time).start()
+    deadline = time.monotonic() + TIMEOUT
     try:
         with process:
-            output = process.stdout.read(limit) if process.stdout is not None else b""
-            cut = len(output) == limit
-            if cut:
+            output = _first(limit, process.stdout, deadline)
+            if len(output) == limit or not _ends(process, deadline):
                 _kill(process)
     finally:
-        over.set()
         _running.discard(process)
-    return output if cut or process.returncode == 0 else None
+    return output if len(output) == limit or process.returncode == 0 else None
+
+
+def _first(limit: int, pipe: IO[bytes] | None, deadline: float) -> bytes:
+    """The first `limit` bytes of what comes through a pipe until it is closed, or before the deadline."""
+    output = bytearray()
+    if pipe is None:
+        return b""
+    ready = select.poll()
+    ready.register(pipe, select.POLLIN)
+    while len(output) < limit and ready.poll(1000 * _left_of(deadline)):
+        part = os.read(pipe.fileno(), min(limit - len(output), 65_536))
+        if not part:
+            break
+        output += part
+    return bytes(output)
+
+
+def _ends(process: subprocess.Popen[bytes], deadline: float) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_left_of(deadline))
+        return True
+    return False
+
+
+def _left_of(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
