@@ -35,6 +35,14 @@ def ended(
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
+def kill_tree(process: subprocess.Popen[str]) -> None:
+    """Kill a process and everything below it."""
+    top = psutil.Process(process.pid)
+    for one in [*top.children(recursive=True), top]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
 def _stop(process: subprocess.Popen[str]) -> list[str]:
     """End a command and everything below it, on a signal on which rankzero writes down stacks; what there was to end."""
     everyone = psutil.Process(process.pid).children(recursive=True)

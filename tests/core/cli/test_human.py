@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import pty
 import re
+import socket
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
+
+from rankzero.ranks import process_started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,7 +169,8 @@ def test_an_ascii_terminal_and_a_closed_pipe_are_no_errors(finished: Journals) -
 
 def test_tail_follows_until_the_run_ends(journals: Journals) -> None:
     """With -f new lines and rows appear as they are written, and the command ends with the run."""
-    scribe = journals.writer(at=time.time() - 1_760_000_000.0).rows(["loss"], [(0, 0.1, 9.0)])
+    alive = {"host": socket.gethostname(), "pid": os.getpid(), "pid_started": process_started(os.getpid())}
+    scribe = journals.writer(start=alive).rows(["loss"], [(0, 0.1, 9.0)])
     follow = [*MAIN, "tail", "-f", "--dir", str(journals.root)]
     with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -179,6 +182,5 @@ def test_tail_follows_until_the_run_ends(journals: Journals) -> None:
         scribe.end(3, "failed", 3)
         rest = process.stdout.read()
         assert process.wait(60) == 0
-    assert "step 2  loss 7\n" in seen
-    assert "epoch done\n" in seen | {rest}
+    assert seen == {"step 2  loss 7\n", "epoch done\n"}
     assert rest.endswith("● failed, exit code 3\n")

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from rankzero import records
-from rankzero.journal import Journal
-from rankzero.journal.writer import BACKLOG_LIMIT
+from rankzero.journal import Journal, writer
 from rankzero.store import RunFolder
 
 
@@ -73,15 +72,16 @@ def test_memory_is_bounded_while_nothing_can_be_written(tmp_path: Path) -> None:
     """Past the limit whole batches are counted as lost instead of filling the memory."""
     (tmp_path / "p").write_text("a file where a folder should be")
     journal = _journal(tmp_path)
-    batch = b"x" * (BACKLOG_LIMIT // 4) + b"\n"
+    batch = b"x" * (writer.BACKLOG_LIMIT // 4) + b"\n"
     for _ in range(6):
         journal.write(batch)
     assert journal.lost_batches >= 2
     assert journal.trouble
 
 
-def test_the_writer_never_blocks_on_a_refusing_file_system(tmp_path: Path) -> None:
+def test_the_writer_never_blocks_on_a_refusing_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two tries no system call is made, and a try that works again clears the trouble."""
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 600.0)
     (tmp_path / "p").write_text("a file where a folder should be")
     journal = _journal(tmp_path)
     assert journal.flush() is False

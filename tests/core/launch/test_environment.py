@@ -76,7 +76,9 @@ def test_tokens_differ() -> None:
 
 def test_installed_integrations_are_named() -> None:
     """The frameworks, where their integrations are and the oldest release they support come from what is installed."""
-    (least,) = re.findall(r"^pytorch = \[\"torch>=(.*)\"\]$", Path("pyproject.toml").read_text(), re.MULTILINE)
+    (least,) = re.findall(
+        r"^pytorch = \[\"torch>=(.*)\"\]$", (PAGE.parents[1] / "pyproject.toml").read_text(), re.MULTILINE
+    )
     assert f"torch=rankzero_pytorch:integration@{least}" in prepare({}, {})["RANKZERO_ACTIVATE"].split(",")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ import rankzero
 from rankzero import errors
 from rankzero.journal.reader import JournalReader
 from rankzero.records import Record
+from rankzero.run.facts import git
 from rankzero.store import RunFolder, every_run
 
 R = TypeVar("R")
@@ -128,6 +130,12 @@ class Root:
         """The one journal of the one run."""
         (journal,) = self.journals
         return journal
+
+
+@pytest.fixture(autouse=True)
+def _git_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where an earlier test's run had to end before git had answered: then this process asks it nothing more."""
+    monkeypatch.setattr(git, "_left", threading.Event())
 
 
 @pytest.fixture

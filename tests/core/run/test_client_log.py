@@ -279,7 +279,7 @@ class _Never:
 
 def test_a_value_that_never_arrives_costs_itself_alone(root: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """The end of the run does not wait for it beyond its time; the rest of its row and all other rows are there."""
-    run = root.init()
+    run = root.init(settings={"finish_timeout": 0.5})
     run.log({"stuck": _Never(), "deep": {"stuck": _Never(), "x": 5}, "loss": 1.0})
     run.log({"loss": 2.0})
     begun = time.monotonic()

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.waiting import until
 
 from rankzero import records
 from rankzero.store import every_run
@@ -16,7 +17,7 @@ from rankzero.store import every_run
 BEGIN = """
 import ctypes, hashlib, os, signal, sys, threading, time
 import rankzero
-run = rankzero.init(project="p", dir={root!r})
+run = rankzero.init(project="p", dir={root!r}, settings={{"code": False}})
 run.log({{"loss": 1.0}})
 run.flush()
 """
@@ -32,6 +33,13 @@ def _lines(root: Path) -> list[list[object] | records.Record | None]:
     (folder,) = every_run(root)
     (path,) = folder.journals()
     return [records.decode_line(line) for line in path.read_bytes().splitlines()]
+
+
+def _has_begun(root: Path) -> bool:
+    """Whether all is done that is done at the beginning: signals are listened for before the system is sampled."""
+    lines = _lines(root)
+    sampled = any(isinstance(line, records.Columns) and "system/process_memory" in line.keys for line in lines)
+    return sampled and any(isinstance(line, records.Environment) for line in lines)
 
 
 def _end(root: Path) -> records.End | None:
@@ -109,7 +117,7 @@ def test_a_signal_ends_the_process_as_ever(
     process = _start(tmp_path, body)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    time.sleep(0.5)
+    until("all chores", lambda: _has_begun(tmp_path))
     sent = time.monotonic()
     process.send_signal(signum)
     process.communicate(timeout=30)

@@ -47,20 +47,20 @@ def child(number):
         run.finish()
     os._exit(7)
 
-for work in (load, hold):
-    threading.Thread(target=work, daemon=True).start()
+threads = [threading.Thread(target=work, daemon=True) for work in (load, hold)]
+for thread in threads:
+    thread.start()
 time.sleep(0.3)
 slowest = 0.0
 for batch in range({forks} // 8):
     begun = time.monotonic()
-    for number in range(8):
-        if not os.fork():
-            child(number)
-    for number in range(8):
-        assert os.waitstatus_to_exitcode(os.wait()[1]) == 7, "a child hung"
+    pids = [os.fork() or child(number) for number in range(8)]
+    for pid in pids:
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7, "a child hung"
     slowest = max(slowest, time.monotonic() - begun)
 stop = True
-time.sleep(0.2)
+for thread in threads:
+    thread.join()
 run.finish()
 print(count, slowest)
 """
@@ -144,10 +144,11 @@ for process in started:
 for process in started:
     process.join()
     assert process.exitcode == 0
-if not os.fork():
+pid = os.fork()
+if not pid:
     child(3)
     sys.exit(5)
-assert os.waitstatus_to_exitcode(os.wait()[1]) == 5
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
 parent.log({"x": 0})
 """
 
@@ -173,7 +174,8 @@ import rankzero
 from rankzero.errors import UsageError
 
 run = rankzero.init()
-if not os.fork():
+pid = os.fork()
+if not pid:
     try:
         run.id
     except UsageError as error:
@@ -182,7 +184,7 @@ if not os.fork():
     with run:
         print(run.state, run.step, dict(run.summary), run.project)
     os._exit(0)
-os.wait()
+os.waitpid(pid, 0)
 run.log({"x": 1})
 print(run.id)
 """

@@ -33,10 +33,11 @@ if not pid:
 import forks
 print(os.waitstatus_to_exitcode(os.waitpid(forks.pid, 0)[1]))
 forks.thread.join()
+loading.LONGEST = 40.0
 begun = time.monotonic()
 if not os.fork():
     os._exit(0)
-print(time.monotonic() - begun < 0.4)
+print(time.monotonic() - begun < 20.0)
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import until
 
 from rankzero import records
 
@@ -55,7 +57,13 @@ class Training:
         deadline = time.monotonic() + 60
         while shutil.disk_usage(disk).free >= 4096 and time.monotonic() < deadline:
             self.train(0.5)
-        return self.train(0.5)
+        steps = self.train(0.5)
+        self.wait_for_warning()
+        return steps
+
+    def wait_for_warning(self) -> None:
+        """Wait until rankzero has said something on stderr, which `end` reads."""
+        until("a warning", lambda: select.select([self._process.stderr], [], [], 0)[0])
 
     def end(self) -> tuple[int, list[str], float]:
         """Its exit code, what rankzero said on stderr, and the seconds its end took."""
@@ -136,7 +144,8 @@ def test_a_root_that_cannot_be_written_at_first(root: Any, disk: Path) -> None:
     """On a read-only file system the training begins as ever; once it can be written everything is, from the first row."""
     _remount(disk, "size=64m,ro")
     training = Training(root, disk / "new")
-    training.train(1.0)
+    training.train(0.5)
+    training.wait_for_warning()
     assert not (disk / "new").exists()
     _remount(disk, "size=64m,rw")
     steps = training.train(1.5)
@@ -164,8 +173,10 @@ def test_a_folder_that_is_removed(root: Any, tmp_path: Path, what: str) -> None:
     place = tmp_path / "kept"
     training = Training(root, place)
     before = training.train(1.0)
+    until("rows", lambda: list(place.glob("default/*/journal/*.jsonl")) and _journal(root, place).rows)
     (folder,) = place.glob("default/*")
-    shutil.rmtree({"journal": folder / "journal", "run": folder, "root": place}[what])
+    {"journal": folder / "journal", "run": folder, "root": place}[what].rename(tmp_path / "removed")
+    shutil.rmtree(tmp_path / "removed")  # at once, as far as those who make files meanwhile can tell
     steps = training.train(1.0)
     code, said, _ = training.end()
     assert code == 3

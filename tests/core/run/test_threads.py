@@ -21,7 +21,9 @@ import rankzero
 from rankzero.run.threads import running
 run = rankzero.init()
 run.log({"a": 1.0})
-time.sleep(1.0)
+(journal,) = (run.dir / "journal").glob("*.jsonl")
+while "system/process_memory" not in journal.read_text():
+    time.sleep(0.01)
 print("rankzero-writer" in running(), [thread.name for thread in threading.enumerate()], threading.active_count())
 run.finish()
 """

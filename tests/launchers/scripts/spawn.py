@@ -7,8 +7,10 @@ parent tells too, and so does a data worker of every rank.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import os
+import random
 import socket
 
 import torch.distributed
@@ -16,6 +18,14 @@ import torch.multiprocessing
 from tell import tell
 
 WORLD_SIZE = 3
+
+
+def free_port() -> int:
+    """A port that nobody listens on, and that the system gives to nobody who does not name it."""
+    while True:
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port := random.randrange(15_000, 30_000)))
+            return port
 
 
 def work(rank: int, port: int, folder: str) -> None:
@@ -43,10 +53,7 @@ if __name__ == "__main__":
     if arguments.leave_rank:
         left = {"RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
         os.environ.update(left, WORLD_SIZE=str(WORLD_SIZE), ACCELERATE_USE_CPU="yes")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     torch.multiprocessing.start_processes(
-        work, args=(port, arguments.folder), nprocs=WORLD_SIZE, daemon=False, start_method=arguments.method
+        work, args=(free_port(), arguments.folder), nprocs=WORLD_SIZE, daemon=False, start_method=arguments.method
     )
     tell(arguments.folder, "parent afterwards")

@@ -11,7 +11,7 @@ from rankzero.plugin import Run, guarded, open_run, report
 
 FLAW = os.environ.get("FLAW", "")
 if FLAW == "import starts a thread":
-    threading.Thread(target=time.sleep, args=(5,), name="restless", daemon=True).start()
+    threading.Thread(target=time.sleep, args=(600,), name="restless", daemon=True).start()
 
 
 class Recorder:
