@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.launchers.commands import clean_environ
-from tests.processes import ended
+from tests.processes import ended, kill_tree
 
 RANKZERO = str(Path(sys.executable).parent / "rankzero")
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -24,6 +24,7 @@ class Jobs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.root = folder / "runs"
+        self.started: list[subprocess.Popen[str]] = []
 
     def environ(self, **more: str) -> dict[str, str]:
         """The environment of a job that records under this root."""
@@ -34,7 +35,7 @@ class Jobs:
         self, command: Sequence[str], *, environ: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.Popen[str]:
         """Start a job in the test's folder."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [str(word) for word in command],
             env=self.environ(**(environ or {})),
             cwd=self.folder,
@@ -43,6 +44,8 @@ class Jobs:
             text=True,
             **options,
         )
+        self.started.append(process)
+        return process
 
     def run(
         self, *command: str | Path, code: int = 0, environ: Mapping[str, str] | None = None, timeout: float = 180
@@ -92,9 +95,14 @@ class Jobs:
 
 
 @pytest.fixture
-def jobs(tmp_path: Path) -> Jobs:
-    """An empty root folder and the means to fill it."""
-    return Jobs(tmp_path)
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    """An empty root folder and the means to fill it; what a failed test left running is killed."""
+    made = Jobs(tmp_path)
+    yield made
+    for process in made.started:
+        if process.poll() is None:
+            kill_tree(process)
+            process.communicate()
 
 
 def alive(pid: int) -> bool:

@@ -65,7 +65,7 @@ def test_sigterm_preempts_and_keeps_every_stack(jobs: Jobs, tmp_path: Path) -> N
     process = jobs.start([*torchrun("--nproc-per-node=2"), BY_HAND, "--steps", "10000", "--pids", str(pids)])
     until("both ranks", lambda: len(_pids(pids, 2)) == 2)
     until("rows", lambda: _logged(jobs))
-    until("both listen", lambda: len(list(jobs.root.glob("jobs/*/stacks/*-r*.txt"))) == 2)
+    until("both listen", lambda: sum("system/process_memory" in path.read_text() for path in jobs.journals()) == 2)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode != 0

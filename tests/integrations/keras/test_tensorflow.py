@@ -37,7 +37,11 @@ def test_two_workers(root: Root) -> None:
         command = [sys.executable, str(SCRIPTS / "workers.py")]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         processes.append(subprocess.Popen(command, env=environ, cwd=root.folder, text=True, **pipes))  # type: ignore[call-overload]
-    printed = [process.communicate(timeout=200)[0] for process in processes]
+    try:
+        printed = [process.communicate(timeout=200)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     assert [process.returncode for process in processes] == [0, 0], "\n".join(printed)
     losses = json.loads(printed[0].splitlines()[-1])
     recorded = root.only()

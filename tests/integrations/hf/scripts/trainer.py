@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import time
 
 import torch
 from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
@@ -58,5 +57,4 @@ if trainer.is_world_process_zero():
     weights = sum(float(tensor.double().abs().sum()) for tensor in model.state_dict().values())
     print("seen", json.dumps({"callbacks": seen, "weights": weights, "report_to": trainer.args.report_to}))
 if torch.distributed.is_initialized():
-    # Gloo's thread lets go of the last collective a moment later; torch aborts where Python is gone by then.
-    time.sleep(0.2)
+    torch.distributed.destroy_process_group()  # waits for gloo's threads: torch aborts where Python ends before them
