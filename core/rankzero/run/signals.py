@@ -22,6 +22,10 @@ ANSWER_SECONDS = 60.0
 """A program with a SIGTERM handler of its own that ends within this time was preempted, whatever its exit code."""
 
 
+MOST = 1 << 16
+"""Signals that a pipe holds: behind a timer's thousands there may be a fatal one."""
+
+
 class SignalWatch:
     """Reads the numbers of arriving signals without blocking."""
 
@@ -56,13 +60,12 @@ class SignalWatch:
         return time.monotonic() - self._terminated < ANSWER_SECONDS
 
     def arrived(self) -> list[str]:
-        """The names of the signals that arrived since the last call; ends the process on a fatal one nobody reacts to."""
+        """The names of the signals that arrived since the last call, each once; ends the process on a fatal one nobody reacts to."""
         numbers: bytes = b""
         with contextlib.suppress(BlockingIOError):
-            numbers = os.read(self._reader, 64)
-        names = []
-        for number in numbers:
-            names.append(signal.Signals(number).name)
+            numbers = os.read(self._reader, MOST)
+        arrived = list(dict.fromkeys(numbers))
+        for number in arrived:
             if number == signal.SIGTERM:
                 self._terminated = time.monotonic()
             if number in FATAL_SIGNALS and exits.ours(number):
@@ -70,4 +73,10 @@ class SignalWatch:
         if self._fatal is not None and time.monotonic() >= self._fatal[1] and os.getpid() == self._pid:
             signum, self._fatal = self._fatal[0], None
             exits.die(signum)
-        return names
+        return [_name(number) for number in arrived]
+
+
+def _name(number: int) -> str:
+    """Of a signal; of those in real time only the first and the last have one."""
+    known = set(signal.Signals)
+    return signal.Signals(number).name if number in known else f"SIGRTMIN+{number - signal.SIGRTMIN}"

@@ -130,6 +130,25 @@ def test_a_signal_ends_the_process_as_ever(
         assert 'File "<string>", line' in (folder.stacks / "0001-r0.txt").read_text()
 
 
+REAL_TIME = """
+alarms, real = [], signal.SIGRTMIN + 6
+signal.signal(real, lambda *_: None)
+signal.signal(signal.SIGALRM, lambda *_: alarms.append(1))
+for _ in range(500): signal.raise_signal(signal.SIGALRM)
+signal.raise_signal(real)
+"""
+
+
+def test_signals_of_any_number_are_heard(tmp_path: Path) -> None:
+    """Those in real time, which Python has no names for, behind the many of a timer; and nothing of it costs a warning."""
+    process = _start(tmp_path, REAL_TIME)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (0, "")
+    heard = [line.message for line in _lines(tmp_path) if isinstance(line, records.Event) and line.event == "signal"]
+    assert heard[-1] == "SIGRTMIN+6"
+    assert len(heard) < 10
+
+
 ENDING_THREADS = """
 import signal, sys, threading, time
 from pathlib import Path
