@@ -43,7 +43,7 @@ def every_check(root: Path) -> list[Result]:
 
 
 def check_root(root: Path) -> Result:
-    """Whether runs can be written: a file made, linked and taken away again in the nearest folder that exists."""
+    """Whether runs can be written: a file made, linked and taken away again in the nearest place that exists."""
     place = _existing(root)
     try:
         with tempfile.TemporaryDirectory(dir=place, prefix=".rankzero-doctor-") as folder:
@@ -151,7 +151,7 @@ def check_gpu() -> Result:
 
 
 def _existing(path: Path) -> Path:
-    return next((place for place in (path, *path.parents) if place.is_dir()), Path("/"))
+    return next((place for place in (path, *path.parents) if place.exists()), Path("/"))
 
 
 def _file_system(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import sys
 from enum import StrEnum
@@ -104,7 +105,8 @@ def _parquet(found: dict[str, dict[str, Any]], output: Path | None) -> None:
         for name in COLUMNS[1:]:
             values[name] += columns[name]
     made = pa.table({name: pa.array(values[name], types[name]) for name in COLUMNS})
-    parquet.write_table(made, sys.stdout.buffer if output is None else output)
+    with contextlib.nullcontext(sys.stdout.buffer) if output is None else output.open("wb") as stream:
+        parquet.write_table(made, stream)
 
 
 def _draw(view: RunView, keys: list[str]) -> None:

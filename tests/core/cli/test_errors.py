@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rankzero.cli import main
+from rankzero.cli.checks import check_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,21 @@ def test_parquet_without_its_package(finished: Journals, rankzero: Command, monk
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     rankzero("history", "latest", "loss", "--format", "parquet", code=1)
     assert rankzero.stderr == "rankzero: Parquet needs pyarrow: pip install 'rankzero[parquet]'\n"
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_file_that_cannot_be_written(finished: Journals, rankzero: Command, tmp_path: Path, form: str) -> None:
+    """The sentence names it and says why."""
+    path = tmp_path / "nowhere" / "points"
+    rankzero("history", "latest", "loss", "--format", form, "--output", str(path), code=1)
+    assert rankzero.stderr == f"rankzero: cannot use {path} (No such file or directory); name another place\n"
+
+
+def test_a_root_that_is_no_folder(tmp_path: Path) -> None:
+    """`rankzero doctor` says that no run can be written where there is a file."""
+    (tmp_path / "file").touch()
+    found = check_root(tmp_path / "file" / "runs")
+    assert (found.status, "Not a directory" in found.message) == ("warn", True)
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
