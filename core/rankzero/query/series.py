@@ -71,7 +71,6 @@ class Metric:
     mean: float | None
     first: float
     last: float
-    first_step: int
     last_step: int
     scope: str
 
@@ -168,7 +167,6 @@ def metric(parts: Sequence[Part]) -> Metric | None:
         mean=_mean(present),
         first=first[1],
         last=last[1],
-        first_step=first[0],
         last_step=last[0],
         scope=scope_of(parts),
     )

@@ -56,7 +56,7 @@ class Facts:
         step = self._recorder.rows.last_step or 0
         if sample and self._settings.system_interval:
             self._recorder.queue.append((monotonic(), step, False, "all", dict(sample)))
-        kind, devices = devices_in_use(self._ranks)
+        kind, devices = devices_in_use()
         if devices != self._devices:
             self._devices = devices
             self._recorder.add(records.Meta(devices=devices, device_kind=kind or None))

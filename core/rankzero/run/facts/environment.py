@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rankzero.ranks import Ranks
 from rankzero.run.facts import devices
 from rankzero.run.facts.saved_code import repository, save_code
 from rankzero.run.facts.secrets import scrub, scrub_argv
@@ -63,7 +62,7 @@ def collect(settings: Settings) -> dict[str, Any]:
     return {name: fact for name, fact in facts.items() if fact not in (None, "", [], {})}
 
 
-def devices_in_use(ranks: Ranks) -> tuple[str, int]:
+def devices_in_use() -> tuple[str, int]:
     """The name and the number of the accelerators that this process itself uses now; ("", 0) on a CPU or before the first use."""
     found = devices.in_use()
     return (str(found[0]["name"]), len(found)) if found else ("", 0)
