@@ -129,7 +129,7 @@ class Settings:
         0.0,
         "RANKZERO_BUDGET_HOURS",
         _seconds,
-        "warn once when a project's device-hours (process-hours on CPU) pass this; 0: never",
+        "`rankzero usage` says when a project's device-hours (process-hours on CPU) pass this; 0: never",
     )
     launch: str = _row("", "RANKZERO_LAUNCH", _text, "set by `rankzero run`: the token its processes share")
     activate: str = _row(

@@ -6,7 +6,10 @@ from rankzero.cli.options import Dir, Json, root
 
 
 def doctor(as_json: Json = False, folder: Dir = None) -> None:
-    """Check the root folder, the file system, git, Python, the frameworks, activation and GPUs."""
+    """Check whether this machine is ready to record.
+
+    The root folder, the file system, git, Python, the frameworks, activation and GPUs, a sentence each.
+    """
     from dataclasses import asdict
 
     from rich.text import Text

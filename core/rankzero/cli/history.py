@@ -41,7 +41,7 @@ def history(
     ] = False,
     folder: Dir = None,
 ) -> None:
-    """Print every point of metrics, or draw them."""
+    """Draw metrics, or write all their points."""
     from rankzero.query import find_key, find_run, points
 
     view = find_run(root(folder), run)

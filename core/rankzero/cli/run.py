@@ -6,7 +6,10 @@ import typer
 
 
 def run(context: typer.Context) -> None:
-    """Run a command and record what it trains; `rankzero run --help` lists the options."""
+    """Run a command and record what it trains.
+
+    `rankzero run --help` lists the options.
+    """
     from rankzero.launch import main
 
     raise typer.Exit(main(context.args))

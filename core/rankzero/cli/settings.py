@@ -10,7 +10,10 @@ from rankzero.cli.options import Dir, Json
 
 
 def settings(as_json: Json = False, folder: Dir = None) -> None:
-    """Show every setting, its variable, its value and its meaning."""
+    """Show every setting and its value.
+
+    With its variable, where the value comes from, and its meaning.
+    """
     from rankzero.cli import terminal
 
     rows = _rows(folder)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def show(run: RunName = "latest", as_json: Json = False, folder: Dir = None) -> None:
-    """Show a run: its state, config, curves, ranks, usage, what failed first, and where it lies."""
+    """Show one run.
+
+    Its state, config, curves, ranks, usage, what failed first, and where it lies.
+    """
     from rankzero.cli import terminal
     from rankzero.query import details, find_run
 

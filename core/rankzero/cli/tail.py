@@ -29,7 +29,10 @@ def tail(
     as_json: Json = False,
     folder: Dir = None,
 ) -> None:
-    """Show the last lines that a run printed and the last rows it logged, and go on with -f."""
+    """Show what a run printed and logged last.
+
+    With -f go on until it ends.
+    """
     from rankzero.query import find_run, open_run
     from rankzero.query.follow import Follower
 

@@ -89,5 +89,5 @@ def normal(name: str) -> str:
 
 
 def _numbers(version: str) -> list[int]:
-    parts = version.split("+", maxsplit=1)[0].split(".")
+    parts = [*version.split("+", maxsplit=1)[0].split("."), "0", "0"]
     return [int("".join(filter(str.isdigit, part)) or 0) for part in parts[:3]]

@@ -139,7 +139,7 @@ class Run:
             self._enter(outer)
 
     def alert(self, title: str, text: str = "", level: str = "INFO", wait_duration: float | None = None) -> None:
-        """Record an alert; it is shown by `rankzero show`."""
+        """Record an alert; it is shown by `rankzero show`. `wait_duration` is accepted for compatibility."""
         self.event("alert", title, text=text, level=str(getattr(level, "value", level)))
 
     def mark_preempting(self) -> None:
@@ -183,7 +183,10 @@ class Run:
 
     @guarded("saving files")
     def save(self, glob_str: str | Path, base_path: str | Path | None = None, policy: str = "now") -> list[str]:
-        """Copy the files that match into the run's `files/` folder, their place below `base_path` kept."""
+        """Copy the files that match into the run's `files/` folder, their place below `base_path` kept.
+
+        They are copied now, whatever the `policy`, which is accepted for compatibility.
+        """
         from rankzero.run import saving
 
         folder, saved = self._process.run_folder(), []
@@ -305,7 +308,7 @@ class Run:
         self._recorder.flush(force=True)
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
-        """End the run: everything logged is written. Waits two seconds at most."""
+        """End the run: everything logged is written. Waits two seconds at most. `quiet` is accepted for compatibility."""
         code = exit_code or 0
         self._close(Ending("failed" if code else "finished", code))
 

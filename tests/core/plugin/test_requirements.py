@@ -12,7 +12,7 @@ from rankzero.plugin import MissingDependencyError, require
 
 REQUIRES = """Name: rankzero-mine
 Version: 1.0
-Requires-Dist: my-framework>=2.10,<4; extra == "fast"
+Requires-Dist: my-framework>=2.10.0,<4; extra == "fast"
 Requires-Dist: my-framework>=1; extra == "dev"
 Requires-Dist: Plain_One>=3
 """
@@ -49,7 +49,7 @@ def test_a_release_that_is_too_old(site: Path, version: str) -> None:
     """The sentence names both releases and the pip command."""
     install(site, "my_framework", version)
     with pytest.raises(
-        MissingDependencyError, match=rf"{version} is older than 2\.10.*pip install 'my-framework>=2\.10'"
+        MissingDependencyError, match=rf"{version} is older than 2\.10\.0.*pip install 'my-framework>=2\.10\.0'"
     ):
         require("my-framework", distribution="rankzero-mine")
 
