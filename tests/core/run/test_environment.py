@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,16 @@ def test_git_changes_nothing(repository: Path) -> None:
     before = (repository / ".git" / "index").stat().st_mtime_ns
     assert Git(repository).describe()["dirty"] is False
     assert (repository / ".git" / "index").stat().st_mtime_ns == before
+
+
+def test_git_leaves_the_programs_warnings_alone(repository: Path) -> None:
+    """What the program has been warned of once is not said again because git was asked something meanwhile."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        for _ in range(2):
+            warnings.warn("only once", stacklevel=1)
+            Git(repository).describe()
+    assert len(said) == 1
 
 
 def test_git_in_odd_places(repository: Path, tmp_path: Path) -> None:

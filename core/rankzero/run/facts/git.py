@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import threading
@@ -80,9 +81,10 @@ class Git:
             "GIT_NO_LAZY_FETCH": "1",
             "LC_ALL": "C",
         }
-        if _left.is_set():
+        git = shutil.which("git")  # looked up by Popen, it would touch the program's warning filters
+        if git is None or _left.is_set():
             return None
-        command = ["git", *_QUIET, "-C", str(self.folder), *question]
+        command = [git, *_QUIET, "-C", str(self.folder), *question]
         try:
             process = subprocess.Popen(
                 command,
