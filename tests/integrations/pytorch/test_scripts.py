@@ -112,6 +112,21 @@ def test_two_models_that_take_turns(record: Record) -> None:
     assert (config["model"]["parameters"], config["model@2"]["parameters"]) == (49, 12)
 
 
+def test_gradients_set_to_zero_between_two_passes(record: Record) -> None:
+    """What went before is forgotten, though the model set them to zero, or an optimizer around the one that steps."""
+    printed, found = record("perturbed.py")
+    assert found.values("loss") == pytest.approx(printed["losses"])
+
+
+def test_models_one_after_another(record: Record) -> None:
+    """Each has its own metrics, though objects of those before it are gone and their places in memory are taken again."""
+    printed, found = record("folds.py")
+    for number, losses in enumerate(printed["losses"], 1):
+        suffix = f"@{number}" if number > 1 else ""
+        assert found.values(f"loss{suffix}") == pytest.approx(losses)
+        assert found.steps(f"grad/norm{suffix}")[:2] == found.steps(f"loss{suffix}")[:2]
+
+
 def test_a_closure(record: Record) -> None:
     """The loss is what the closure returned at the parameters before the step."""
     printed, found = record("lbfgs.py")

@@ -101,15 +101,15 @@ def test_the_loss_is_what_the_gradient_is_of() -> None:
 
 
 def test_a_loss_that_led_to_nothing_is_dropped() -> None:
-    """Gradients set to zero before a step take their loss with them, for the optimizer whose they were."""
+    """Gradients set to zero before a step take their loss with them, for whichever optimizer of these parameters steps."""
     losses, weight = Losses(), torch.ones(3, requires_grad=True)
-    first, second = torch.optim.SGD([weight]), torch.optim.SGD([weight])
+    first, second = torch.optim.SGD([weight]), torch.optim.SGD([torch.ones(3, requires_grad=True)])
     losses.see(torch.tensor(math.nan), None)
-    losses.zeroed(first)
+    losses.zeroed([weight])
     losses.see(torch.tensor(2.0), None)
     assert losses.take(first) == 2.0
     losses.see(torch.tensor(1.0), None)
-    losses.zeroed(first)
+    losses.zeroed([weight])
     losses.see(torch.tensor(2.0), None)
     assert losses.take(second) == 3.0
 

@@ -86,7 +86,8 @@ def listen() -> None:
     steps.add(loop)
     clipping.install()
     _listen_at_each_step(torch.autograd, "backward", loop.backward.around)
-    _listen_at_each_step(Optimizer, "zero_grad", around_zero_grad(seen.losses))
+    for owner in (Optimizer, nn.Module):
+        _listen_at_each_step(owner, "zero_grad", around_zero_grad(seen.losses))
     replace(GradScaler, "scale", seen.scaling.around_scale)
     replace(GradScaler, "step", seen.scaling.around_step)
     _listen_at_each_step(loader_iterator(), "__next__", seen.samples.around_next)

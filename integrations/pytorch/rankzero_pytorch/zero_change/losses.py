@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from torch import Tensor
@@ -33,7 +33,7 @@ class Losses:
         self.plain = self.wanted = True
         self._told = False
         self.values: list[float | Tensor] = []
-        self._zeroed: dict[int, int] = {}
+        self._zeroed: dict[int, int] = {}  # by id of the parameter whose gradient it was
         self._scaled: tuple[Tensor, Tensor] | None = None
 
     def see(self, tensors: Any, gradients: Any) -> None:
@@ -64,9 +64,9 @@ class Losses:
         self._scaled = result, loss
         self.plain = False
 
-    def zeroed(self, optimizer: Optimizer) -> None:
-        """The optimizer's gradients start anew, and so does its loss: nothing came of what was before."""
-        self._zeroed[id(optimizer)] = len(self.values)
+    def zeroed(self, parameters: Iterable[Tensor]) -> None:
+        """The gradients of these start anew, and so does the loss: nothing came of what was before."""
+        self._zeroed.update(dict.fromkeys(map(id, parameters), len(self.values)))
 
     def take(self, optimizer: Optimizer) -> float | Tensor | None:
         """The loss that led to the step of this optimizer; None if no scalar was seen."""
@@ -76,7 +76,7 @@ class Losses:
         if len(values) == 1 and not self._zeroed:
             self.values = []
             return values[0]
-        start = self._zeroed.get(id(optimizer), 0)
+        start = self._zeroed.get(id(next(parameters_of(optimizer), None)), 0)
         self.drop()
         if start >= len(values):
             return None
@@ -90,6 +90,11 @@ class Losses:
         self.values = []
         if self._zeroed:
             self._zeroed = {}
+
+
+def parameters_of(optimizer: Optimizer) -> Iterator[Tensor]:
+    """What the optimizer updates."""
+    return (parameter for group in optimizer.param_groups for parameter in group["params"])
 
 
 def scalar(value: Any) -> float | Tensor | None:

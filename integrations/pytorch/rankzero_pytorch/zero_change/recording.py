@@ -16,7 +16,7 @@ from rankzero_pytorch.numbering import Numbering
 from rankzero_pytorch.sampling import Sampling
 from rankzero_pytorch.steps import Closure
 from rankzero_pytorch.wanted import Wanted
-from rankzero_pytorch.zero_change.losses import scalar
+from rankzero_pytorch.zero_change.losses import parameters_of, scalar
 from rankzero_pytorch.zero_change.model import Living, describe, find_model, scheduler_of, trunk
 from rankzero_pytorch.zero_change.optimizers import Tracked, hyperparameters
 from rankzero_pytorch.zero_change.rows import NAME, OfJob, OfRank, Rows
@@ -42,13 +42,13 @@ class Recording:
         self._numbering = Numbering(run, first=1)
         self._rows = Rows(run, self._numbering)
         self._optimizers: dict[int, tuple[weakref.ref[Optimizer], Tracked]] = {}
-        self._held: set[int] = set()  # ids of parameters that are sampled
+        self._held: dict[int, weakref.ref[Tensor]] = {}  # parameters that are sampled, by id
         self._samplings: list[Sampling] = []
         self._zero = run.rank == 0
         group = torch.distributed.is_available() and torch.distributed.is_initialized()
         self._ranks = torch.distributed.get_world_size() if group else 1
         self._alone = self._ranks == 1
-        self._count = self.look_at = 0
+        self._count = self._met = self.look_at = 0
         self._closure_loss: float | Tensor | None = None
         self._ours: frozenset[str] = frozenset()
         self._times = self._samples_gradients = False
@@ -147,19 +147,20 @@ class Recording:
         """The first step of an optimizer: get to know it and its model."""
         living = Living()
         self._numbering.begin(optimizer, count, alike=True, scheduler=scheduler_of(optimizer, living))
-        tracked = Tracked(len(self._optimizers) + 1)
+        self._met += 1
+        tracked = Tracked(self._met)
         self._optimizers[id(optimizer)] = (weakref.ref(optimizer), tracked)
         self._describe(f"optimizer{tracked.suffix}", hyperparameters(optimizer))
-        own = {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
-        if own & self._held:
+        own = list(parameters_of(optimizer))
+        if any(id(tensor) in self._held and self._held[id(tensor)]() is tensor for tensor in own):
             return
         model = find_model(optimizer, living)
         suffix = f"@{len(self._samplings) + 1}" if self._samplings else ""
         if model is not None:
-            own |= {id(tensor) for tensor in model.parameters()}
+            own += model.parameters()
             self._seen.phases.models |= trunk(model)
             self._describe(f"model{suffix}", describe(model))
-        self._held |= own
+        self._held.update((id(tensor), weakref.ref(tensor)) for tensor in own)
         self._sample(optimizer if model is None else model, suffix)
 
     def _describe(self, key: str, facts: dict[str, Any]) -> None:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from inspect import signature
 from typing import Any
 
+from torch import Tensor, nn
+
 from rankzero.plugin import guarded
 from rankzero_pytorch.internals import compiler_of_frames, tracing
-from rankzero_pytorch.zero_change.losses import Losses
+from rankzero_pytorch.zero_change.losses import Losses, parameters_of
 
 
 def around_zero_grad(losses: Losses) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """For `Optimizer.zero_grad`."""
-    zeroed = guarded("noticing that gradients are set to zero")(losses.zeroed)
+    """For `Optimizer.zero_grad` and `nn.Module.zero_grad`."""
+
+    @guarded("noticing that gradients are set to zero")
+    def zeroed(owner: Any) -> None:
+        parameters: Iterable[Tensor] = owner.parameters() if isinstance(owner, nn.Module) else parameters_of(owner)
+        losses.zeroed(parameters)
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
-        def zero_grad(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        def zero_grad(owner: Any, *args: Any, **kwargs: Any) -> Any:
             if not tracing() and losses.values and compiler_of_frames() is None:
-                zeroed(optimizer)
-            return original(optimizer, *args, **kwargs)
+                zeroed(owner)
+            return original(owner, *args, **kwargs)
 
         zero_grad.__signature__ = signature(original)  # type: ignore[attr-defined] # accelerate asks for it at every step
         return zero_grad
