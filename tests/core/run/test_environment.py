@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import platform
 import subprocess
 import sys
 import warnings
@@ -74,14 +75,16 @@ def test_git_changes_nothing(repository: Path) -> None:
     assert (repository / ".git" / "index").stat().st_mtime_ns == before
 
 
-def test_git_leaves_the_programs_warnings_alone(repository: Path) -> None:
-    """What the program has been warned of once is not said again because git was asked something meanwhile."""
+def test_the_programs_warnings_are_left_alone(repository: Path) -> None:
+    """What the program has been warned of once is not said again because the process was described meanwhile."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("default")
         for _ in range(2):
             warnings.warn("only once", stacklevel=1)
             Git(repository).describe()
+            facts = collect(Settings())
     assert len(said) == 1
+    assert facts["os"] == platform.platform()
 
 
 def test_git_in_odd_places(repository: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def collect(settings: Settings) -> dict[str, Any]:
         "python": platform.python_version(),
         "cwd": _cwd(),
         "host": socket.gethostname(),
-        "os": platform.platform(),
+        "os": _system(),
         "pid": os.getpid(),
         "cpus": _cpus(),
         "memory": _memory(),
@@ -60,6 +60,12 @@ def collect(settings: Settings) -> dict[str, Any]:
         "packages": packages() if settings.packages else [],
     }
     return {name: fact for name, fact in facts.items() if fact not in (None, "", [], {})}
+
+
+def _system() -> str:
+    """As `platform.platform()` has it, which starts a process and so touches the program's warning filters."""
+    kernel, libc = os.uname(), "".join(platform.libc_ver())
+    return f"{kernel.sysname}-{kernel.release}-{kernel.machine}" + (f"-with-{libc}" if libc else "")
 
 
 def devices_in_use() -> tuple[str, int]:
