@@ -10,11 +10,17 @@ from typing import Any
 from rankzero.plugin import Run
 
 
+def place(path: Any) -> str:
+    """Where a checkpoint lies, as it can be found from any folder."""
+    name = str(path)
+    return name if "://" in name else str(Path(name).absolute())
+
+
 def note_best(run: Run, callback: Any) -> None:
     """Put a checkpoint callback's best checkpoint, and its score where it has one, into the run's summary."""
     best, score = getattr(callback, "best_model_path", ""), getattr(callback, "best_model_score", None)
     if best:
-        run.summary.update({"checkpoint/best": str(best)})
+        run.summary.update({"checkpoint/best": place(best)})
     if best and score is not None:
         run.summary.update({"checkpoint/best_score": float(score)})
 

@@ -128,6 +128,8 @@ class Fit:
     def end(self) -> None:
         """The fit is over."""
         steps.remove(self)
+        if self._sampling is not None and self._run.state == "running":
+            self._sampling.end()
         if self._zero and self._samples:
             _samples[self._run] = self._samples_so_far(self._counters.stepped)
 

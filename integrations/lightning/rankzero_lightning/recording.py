@@ -18,7 +18,7 @@ from rankzero.plugin import (
     training_run,
 )
 from rankzero_lightning import identity
-from rankzero_lightning.checkpoints import note_best
+from rankzero_lightning.checkpoints import note_best, place
 from rankzero_lightning.describing import SOURCE, define_monitored, describe_fit, hyperparameters_of
 from rankzero_lightning.fit import Fit
 from rankzero_lightning.flavors import batches_that_stepped, is_fitting
@@ -174,8 +174,9 @@ class Recording:
         """It was saved there."""
         self._end_phase(trainer)
         if self._run is not None and self._run.rank == 0:
-            self._run.summary.update({"checkpoint/last": str(path)})
-            self._run.event("checkpoint", str(path), step=batches_that_stepped(trainer), epoch=trainer.current_epoch)
+            where = place(path)
+            self._run.summary.update({"checkpoint/last": where})
+            self._run.event("checkpoint", where, step=batches_that_stepped(trainer), epoch=trainer.current_epoch)
 
     # -- the run --------------------------------------------------------------------------------------------------------
 

@@ -155,6 +155,11 @@ class Sampling:
         if self._covered >= self._trained:
             self._emit()
 
+    def end(self) -> None:
+        """No step follows: what was measured of the last one is logged, though some parameters had none."""
+        if self._measured:
+            self._emit()
+
     def _begin(self, count: int) -> None:
         """A step of this model begins."""
         if self._measured:

@@ -73,6 +73,21 @@ def test_the_gradient_is_what_the_optimizer_uses(kit: Kit, root: Path, tmp_path:
     assert len(recorded.values("grad/norm/layer.weight")) == 6
 
 
+def test_the_last_step_is_sampled_though_a_part_is_not_trained(kit: Kit, root: Path, tmp_path: Path) -> None:
+    """Parameters that no optimizer has are waited for until the fit is over, and no longer."""
+
+    class Head(kit.Model):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = torch.nn.Linear(2, 2)
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.layer.parameters(), lr=0.1)
+
+    recorded = _fit(kit, root, tmp_path, Head(), callbacks=[kit.RankZeroCallback(log_freq=1)])
+    assert recorded.steps("grad/norm") == list(range(6))
+
+
 def test_the_callback_says_what_to_record(kit: Kit, root: Path, tmp_path: Path) -> None:
     """Parameters, the largest gradients, update ratios and histograms on request; nothing of them with None."""
     with pytest.raises(rankzero.RankZeroError, match="log='everything'"):

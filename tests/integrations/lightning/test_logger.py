@@ -122,6 +122,22 @@ def test_where_it_is(both: Kit, root: Path, tmp_path: Path) -> None:
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["epoch=1-step=6.ckpt"]
 
 
+def test_checkpoints_are_found_from_any_folder(
+    kit: Kit, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their paths are absolute, however the program names their folder."""
+    monkeypatch.chdir(tmp_path)
+    logger = kit.RankZeroLogger()
+    checkpoint = kit.pl.callbacks.ModelCheckpoint(monitor="val_loss")
+    checkpoint.dirpath = "ckpt"
+    kit.trainer(tmp_path, logger=logger, callbacks=[checkpoint]).fit(kit.Model())
+    summary = logger.experiment.summary.as_dict()
+    rankzero.finish()
+    assert not Path(checkpoint.best_model_path).is_absolute()
+    assert Path(summary["checkpoint/best"]) == tmp_path / checkpoint.best_model_path
+    assert Path(summary["checkpoint/last"]).parent == tmp_path / "ckpt"
+
+
 @pytest.mark.parametrize(("log_model", "kept"), [(False, 0), (True, 1), ("all", 2)])
 def test_checkpoints(kit: Kit, root: Path, tmp_path: Path, log_model: bool | str, kept: int) -> None:
     """Paths of checkpoints are in the summary; their files are kept with the run as `log_model` says."""
