@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 import pytest
@@ -42,8 +42,10 @@ class _Attempt:
         self._woke = [time.time()] * 4
 
     def _send(self, signum: int) -> None:
+        """To all that are still there: git, asked for facts, may have been among them for a moment."""
         for one in self._everyone:
-            one.send_signal(signum)
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(signum)
 
 
 def _starts(jobs: Jobs, number: int) -> list[float]:

@@ -16,7 +16,6 @@ import rankzero
 from rankzero import errors
 from rankzero.journal.reader import JournalReader
 from rankzero.records import Record
-from rankzero.run.facts import git
 from rankzero.store import RunFolder, every_run
 
 R = TypeVar("R")
@@ -130,12 +129,6 @@ class Root:
         """The one journal of the one run."""
         (journal,) = self.journals
         return journal
-
-
-@pytest.fixture(autouse=True)
-def _git_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where an earlier test's run had to end before git had answered: then this process asks it nothing more."""
-    monkeypatch.setattr(git, "_left", threading.Event())
 
 
 @pytest.fixture

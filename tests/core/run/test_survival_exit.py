@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,27 @@ def test_a_git_that_hangs(root: Any, tmp_path: Path, last: str) -> None:
     assert root.only.only(records.End).exit_code == code
     groups = [int(pid) for pid in pids.read_text().split()]
     until("the end of git", lambda: not any(map(_lives, groups)))
+
+
+def test_a_git_that_hung_is_asked_again(root: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the next run of the same process."""
+    tools, pids = tmp_path / "bin", tmp_path / "pids"
+    tools.mkdir()
+    (tools / "git").write_text(HANGING)
+    (tools / "git").chmod(0o755)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as hanging:
+        hanging.setenv("PATH", str(tools), prepend=os.pathsep)
+        hanging.setenv("PIDS", str(pids))
+        first = root.init()
+        first.log({"x": 0})
+        until("git", pids.exists)
+        first.finish()
+    second = root.init()
+    until("the environment", lambda: root.of(second)[0].of(records.Environment))
+    second.finish()
+    assert root.of(second)[0].only(records.Environment).values["git"]["dirty"] is False
 
 
 def _lives(group: int) -> bool:

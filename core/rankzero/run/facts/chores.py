@@ -10,6 +10,7 @@ from rankzero.run.loading import forks_wait
 
 if TYPE_CHECKING:
     from rankzero.ranks import Ranks
+    from rankzero.run.facts.git import Patience
     from rankzero.run.facts.system import Sampler
     from rankzero.run.recorder import Recorder
     from rankzero.settings import Settings
@@ -24,6 +25,7 @@ class Facts:
         self._settings = settings
         self._ranks = ranks
         self._folder = folder
+        self._patience: Patience | None = None
         self._sampler: Sampler | None = None
         self._devices = -1
 
@@ -31,18 +33,18 @@ class Facts:
         """Rank zero describes the job's environment and keeps its code."""
         with forks_wait():
             from rankzero.run.facts import environment
+            from rankzero.run.facts.git import Patience
 
         if self._ranks.is_zero:
-            self._recorder.add(records.Environment(values=environment.collect(self._settings)))
+            self._patience = Patience()
+            self._recorder.add(records.Environment(values=environment.collect(self._settings, self._patience)))
             if self._settings.code:
-                environment.save_code(self._folder.code, self._settings)
+                environment.save_code(self._folder.code, self._settings, self._patience)
 
-    @staticmethod
-    def leave() -> None:
-        """Make `environment` give up what it still waits for; the process is about to end."""
-        from rankzero.run.facts import git
-
-        git.leave()
+    def leave(self) -> None:
+        """Make `environment` give up what it still waits for; the run has to end."""
+        if self._patience is not None:
+            self._patience.end()
 
     def system(self) -> None:
         """Every rank samples itself, the first rank of a node the node; devices are counted as they come into use."""

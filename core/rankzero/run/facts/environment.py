@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rankzero.run.facts import devices
+from rankzero.run.facts.git import Patience
 from rankzero.run.facts.saved_code import repository, save_code
 from rankzero.run.facts.secrets import scrub, scrub_argv
 from rankzero.settings import Settings
@@ -36,7 +37,7 @@ _CONTAINERS = {
 }
 
 
-def collect(settings: Settings) -> dict[str, Any]:
+def collect(settings: Settings, patience: Patience | None = None) -> dict[str, Any]:
     """The facts about this process and its host; a fact that cannot be had is left out.
 
     Returns:
@@ -54,7 +55,7 @@ def collect(settings: Settings) -> dict[str, Any]:
         "cpus": _cpus(),
         "memory": _memory(),
         "container": _container(),
-        "git": repository().describe(),
+        "git": repository(patience).describe(),
         "devices": devices.in_use() or devices.existing(),
         "launch": _launch(),
         "packages": packages() if settings.packages else [],

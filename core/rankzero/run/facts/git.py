@@ -17,8 +17,6 @@ from typing import IO, Any
 from rankzero.run.facts.secrets import scrub_text
 
 TIMEOUT = 10.0
-_running: set[subprocess.Popen[bytes]] = set()
-_left = threading.Event()
 _COMMIT = re.compile(r"^[0-9a-f]{40,64}$")
 _QUIET = (
     "-c",
@@ -32,11 +30,44 @@ _QUIET = (
 )
 
 
+class Patience:
+    """How long git is waited for by those who share it: none any more once somebody has to leave."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    @property
+    def over(self) -> bool:
+        """Whether git is not to be asked any more."""
+        return self._over.is_set()
+
+    def end(self) -> None:
+        """End what git is doing: it took too long for a run that had to end."""
+        self._over.set()
+        for process in list(self._running):
+            _kill(process)
+
+    def read(self, process: subprocess.Popen[bytes], limit: int) -> bytes | None:
+        """What git prints, cut after `limit` bytes; None if it failed or took too long."""
+        self._running.add(process)
+        deadline = time.monotonic() + TIMEOUT
+        try:
+            with process:
+                output = b"" if self.over else _first(limit, process.stdout, deadline)
+                if self.over or len(output) == limit or not _ends(process, deadline):
+                    _kill(process)
+        finally:
+            self._running.discard(process)
+        return output if len(output) == limit or process.returncode == 0 else None
+
+
 class Git:
     """Questions about the repository that `folder` lies in; each answers None where git cannot tell."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: Patience | None = None) -> None:
         self.folder = folder
+        self._patience = patience or Patience()
         top = self.ask("rev-parse", "--show-toplevel")
         self.top = Path(top) if top else None
 
@@ -82,7 +113,7 @@ class Git:
             "LC_ALL": "C",
         }
         git = shutil.which("git")  # looked up by Popen, it would touch the program's warning filters
-        if git is None or _left.is_set():
+        if git is None or self._patience.over:
             return None
         command = [git, *_QUIET, "-C", str(self.folder), *question]
         try:
@@ -96,27 +127,7 @@ class Git:
             )
         except OSError:
             return None
-        return _read(process, limit)
-
-
-def leave() -> None:
-    """End what git is doing and ask it nothing more in this process: it took too long for a run that had to end."""
-    _left.set()
-    for process in list(_running):
-        _kill(process)
-
-
-def _read(process: subprocess.Popen[bytes], limit: int) -> bytes | None:
-    _running.add(process)
-    deadline = time.monotonic() + TIMEOUT
-    try:
-        with process:
-            output = _first(limit, process.stdout, deadline)
-            if len(output) == limit or not _ends(process, deadline):
-                _kill(process)
-    finally:
-        _running.discard(process)
-    return output if len(output) == limit or process.returncode == 0 else None
+        return self._patience.read(process, limit)
 
 
 def _first(limit: int, pipe: IO[bytes] | None, deadline: float) -> bytes:

@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from rankzero.run.facts.git import Git
+from rankzero.run.facts.git import Git, Patience
 from rankzero.run.facts.secrets import scrub_text
 from rankzero.settings import Settings
 
@@ -32,7 +32,7 @@ _NEVER = [
 """Files whose whole purpose is a secret."""
 
 
-def save_code(folder: Path, settings: Settings) -> dict[str, Any]:
+def save_code(folder: Path, settings: Settings, patience: Patience | None = None) -> dict[str, Any]:
     """Write `diff.patch` and `untracked/...` into `folder`; outside a repository the main script alone.
 
     Returns:
@@ -41,7 +41,7 @@ def save_code(folder: Path, settings: Settings) -> dict[str, Any]:
     Raises:
         OSError: the folder cannot be written.
     """
-    git = repository()
+    git = repository(patience)
     if git.top is None:
         script = _script()
         return {"untracked": _keep([script], script.parent, folder / "untracked")[0]} if script is not None else {}
@@ -61,14 +61,14 @@ def save_code(folder: Path, settings: Settings) -> dict[str, Any]:
     return {**facts, "left_out": left_out} if left_out else facts
 
 
-def repository() -> Git:
+def repository(patience: Patience | None = None) -> Git:
     """The repository of the working directory, else of the main script's folder; its `top` is None where there is none."""
     script = _script()
     try:
-        git = Git(Path.cwd())
+        git = Git(Path.cwd(), patience)
     except OSError:
-        git = Git(Path("/"))
-    return Git(script.parent) if git.top is None and script is not None and not git.describe() else git
+        git = Git(Path("/"), patience)
+    return Git(script.parent, patience) if git.top is None and script is not None and not git.describe() else git
 
 
 def _script() -> Path | None:
