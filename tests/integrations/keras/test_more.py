@@ -63,22 +63,19 @@ def test_gradients_of_a_loop_that_a_list_of_callbacks_tells_of(
 
 @pytest.mark.slow
 def test_loops_of_ones_own_with_no_change(root: Root) -> None:
-    """Steps of `optimizer.apply`: learning rate, gradient norm and time of each; of compiled ones the report says why not.
-
-    Where there is no run yet whose report could, a sentence in the terminal does.
-    """
+    """Steps of an optimizer: learning rate, gradient norm and time of each, or the report says why not."""
     told = root.script("applies.py", RANKZERO_LOG_EVERY="1")
-    assert ("not recorded: the optimizer step is compiled" in root.warned) == (BACKEND == "jax")
-    *looped, fitted = root.runs()
+    looped, fitted = root.runs()
     assert sorted(set(fitted.steps("loss"))) == [1, 2]
-    assert len(looped) == int(BACKEND != "jax")
-    for recorded in looped:
-        assert recorded.values("grad/norm") == pytest.approx(told["norms"], rel=1e-4)
-        assert recorded.values("optim/lr") == pytest.approx([0.01] * 4)
-        assert recorded.steps("time/step") == [2, 3, 4]
-    lines = [record for run in (*looped, fitted) for record in run.records if isinstance(record, Capture)]
+    assert looped.values("grad/norm") == pytest.approx(told["norms"], rel=1e-4)
+    compiled = [5, 6, 7, 8] if BACKEND == "tensorflow" else []
+    rates = {step: pytest.approx(0.01) for step in (1, 2, 3, 4, *compiled[:1])}
+    assert dict(zip(looped.steps("optim/lr"), looped.values("optim/lr"), strict=True)) == rates
+    assert looped.steps("time/step") == [2, 3, 4, *compiled[1:]]
+    lines = [record for record in looped.records if isinstance(record, Capture)]
+    assert any("compiled" in line.why for line in lines if line.what == "grad/norm") == (BACKEND == "tensorflow")
     whys = [line.why for line in lines if line.what == "custom loop"]
-    assert len(whys) == int(BACKEND != "torch")
+    assert len(whys) == int(BACKEND == "jax")
     assert all("compiled" in why and "RankZeroCallback" in why for why in whys)
 
 

@@ -10,6 +10,7 @@ from rankzero.plugin import after_import, replace
 from rankzero_jax.checkpoints import checkpoints
 from rankzero_jax.compiles import compiles
 from rankzero_jax.programs import calls
+from rankzero_jax.zero_change import keras_steps
 from rankzero_jax.zero_change.jitted import around_jit, around_pmap
 from rankzero_jax.zero_change.loop import Loop
 from rankzero_jax.zero_change.losses import around_grad, around_value_and_grad
@@ -40,4 +41,5 @@ def activate() -> Loop:
         optimizers.install(module)
 
     after_import("optax", listen_to_optax)
+    after_import(keras_steps.MODULE, keras_steps.KerasSteps(updates).install)
     return loop

@@ -64,7 +64,7 @@ class Updates:
 
     def _around(self, original: Callable[..., Any], skip: int = 0) -> Callable[..., Any]:
         here = self._here
-        note = guarded("looking at an optimizer step")(self._note)
+        note = guarded("looking at an optimizer step")(self.note)
 
         @functools.wraps(original)
         def update(*args: Any, **options: Any) -> Any:
@@ -77,17 +77,25 @@ class Updates:
                 here.depth = 0
             given = {**dict(zip(("updates", "state", "params"), args[skip:], strict=False)), **options}
             rate = _known(here.rates[0], given["state"], state) if here.rates else None
-            note(args[0] if skip else original, given["updates"], given.get("params"), (state, rate))
+            note(args[0] if skip else original, given["updates"], given.get("params"), state, rate)
             here.rates = []
             return changes, state
 
         return update
 
-    def _note(self, optimizer: Any, gradients: Any, params: Any, after: tuple[Any, Any]) -> None:
+    def note(self, optimizer: Any, gradients: Any, params: Any, state: Any, rate: Any) -> None:
+        """An optimizer step.
+
+        Args:
+            optimizer: what is the same in each step of one training.
+            gradients: that it was given.
+            params: that it was given, if any.
+            state: that it returned.
+            rate: its learning rate, None if that is not known.
+        """
         run = of_the_loop()
         if run is None:
             return
-        state, rate = after
         training = self._trainings.number(optimizer, gradients)
         self._loop.met(run, gradients if params is None else params, training)
         there = collector()

@@ -6,13 +6,14 @@ import sys
 import weakref
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
 from rankzero.plugin import Run, claim, current_run, guarded, replace, report, started_by_run, training_run, warn_once
 from rankzero_keras import describing
 from rankzero_keras.integration import NAME
+from rankzero_keras.listening.compiled import Compiled, Functions
 from rankzero_keras.measuring import taps
 from rankzero_keras.measuring.programs import Programs
 from rankzero_keras.measuring.rates import Rates, inner
@@ -23,9 +24,11 @@ from rankzero_keras.training import PRECEDENCE, trainings
 
 COMPILED = "the optimizer step is compiled: log from the loop, or give a CallbackList a RankZeroCallback"
 
+Kind = TypeVar("Kind", "Loop", Compiled)
+
 
 class Loops:
-    """Listens to optimizers whose `apply` is executed as it is called: on torch, and on TensorFlow outside of a `tf.function`.
+    """Listens to optimizers: their `apply` is a step where it is executed as it is called; on TensorFlow functions are as well that trace it.
 
     Args:
         busy: whether a model is at work: then its own steps are recorded, and where a CallbackList tells of a loop, here only measured.
@@ -34,7 +37,9 @@ class Loops:
     def __init__(self, busy: Callable[[], bool]) -> None:
         self._busy = busy
         self._depth = 0
-        self._known: weakref.WeakKeyDictionary[Any, Loop] = weakref.WeakKeyDictionary()
+        self._functions = Functions(self._called)
+        self._known: weakref.WeakKeyDictionary[Any, Loop | Compiled] = weakref.WeakKeyDictionary()
+        self._elsewheres: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
 
     def install(self) -> None:
         """Listen, once however often it is asked for; outside of what measures gradients."""
@@ -42,8 +47,33 @@ class Loops:
         for owner in keras.optimizers.Optimizer.__mro__:
             if "apply" in owner.__dict__:
                 replace(owner, "apply", self.around)
+            if "stateless_apply" in owner.__dict__ and keras.backend.backend() == "jax":
+                replace(owner, "stateless_apply", self._elsewhere)
         if "apply" in keras.optimizers.LossScaleOptimizer.__dict__:
             replace(keras.optimizers.LossScaleOptimizer, "apply", self.around)
+
+    def _elsewhere(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For an optimizer's `stateless_apply`, to which the integration for JAX listens: only its run is seen to here."""
+        begin = guarded("noticing an optimizer step")(self._begin_elsewhere)
+
+        def stateless_apply(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+            if not self._busy():
+                begin(optimizer)
+            self._depth += 1
+            try:
+                return original(optimizer, *args, **kwargs)
+            finally:
+                self._depth -= 1
+
+        return stateless_apply
+
+    def _begin_elsewhere(self, optimizer: Any) -> None:
+        described = self._elsewheres.get(optimizer)
+        run = self._run() if described is None or described.state != "running" else None
+        if run is not None:
+            self._elsewheres[optimizer] = run
+            Recording.last = weakref.ref(optimizer)
+            _describe(run, optimizer, _suffix(list(self._elsewheres.values()).count(run)))
 
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For an optimizer's `apply`."""
@@ -72,33 +102,64 @@ class Loops:
 
     def _begin(self, optimizer: Any, grads: list[Any]) -> Loop | None:
         if _traced(grads):
-            report("custom loop", "seen", NAME, COMPILED)
-            if current_run() is None:  # there may never be one whose report tells of it
-                warn_once("keras custom loop", f"steps of this loop are not recorded: {COMPILED}")
+            self._meet_compiled(optimizer)
             return None
-        loop = self._known.get(optimizer)
-        if loop is None or loop.run.state != "running":
-            before = None if Recording.last is None else Recording.last()
-            run = training_run(NAME, fresh=isinstance(before, Recording)) if started_by_run() else None
-            if run is None or run.disabled:
-                return None
-            others = sum(other.run is run for other in self._known.values())
-            loop = self._known[optimizer] = Loop(run, optimizer, f"@{others + 1}" if others else "")
-            Recording.last = weakref.ref(loop)
-        loop.begin()
+        loop = self._loop(optimizer, Loop)
+        if loop is not None:
+            loop.begin()
         return loop
+
+    def _meet_compiled(self, optimizer: Any) -> None:
+        """A step is being traced."""
+        if keras.backend.backend() == "tensorflow" and self._functions.met(optimizer):
+            return
+        report("custom loop", "seen", NAME, COMPILED)
+        if current_run() is None:  # there may never be one whose report tells of it
+            warn_once("keras custom loop", f"steps of this loop are not recorded: {COMPILED}")
+
+    def _called(self, optimizer: Any, *, begins: bool) -> None:
+        """A compiled function with steps of this optimizer is called, or has returned."""
+        loop = None if self._busy() else self._loop(optimizer, Compiled)
+        if loop is None:
+            return
+        if begins:
+            loop.begin()
+        else:
+            loop.end()
+
+    def _loop(self, optimizer: Any, kind: type[Kind]) -> Kind | None:
+        """The loop that an optimizer is in, begun if need be; None where nothing is recorded."""
+        loop = self._known.get(optimizer)
+        if isinstance(loop, kind) and loop.run.state == "running":
+            return loop
+        run = self._run()
+        if run is None:
+            return None
+        others = sum(other.run is run for other in self._known.values())
+        suffix = loop.suffix if loop is not None and loop.run is run else _suffix(others + 1)
+        _describe(run, optimizer, suffix)
+        made = self._known[optimizer] = kind(run, optimizer, suffix)
+        Recording.last = weakref.ref(made)
+        return made
+
+    @staticmethod
+    def _run() -> Run | None:
+        """The run that a loop is recorded to: not that of a model's fit."""
+        before = None if Recording.last is None else Recording.last()
+        run = training_run(NAME, fresh=isinstance(before, Recording)) if started_by_run() else None
+        return None if run is None or run.disabled else run
 
 
 class Loop:
     """One optimizer of a program's own loop; a step is a call of `apply`.
 
     Args:
-        suffix: of its metrics, "@2" for the second optimizer of a run.
+        suffix: of its metrics.
     """
 
     def __init__(self, run: Run, optimizer: Any, suffix: str) -> None:
         self.run = run
-        self._suffix = suffix
+        self.suffix = suffix
         self.optimizer = weakref.proxy(optimizer)
         self.programs = Programs(self, wanted(None, run.settings.log_every or None))
         counted = getattr(inner(optimizer), "_iterations", None)
@@ -106,9 +167,6 @@ class Loop:
         self._rates = Rates(self)
         self._rows = rows_of(run)
         self._mark = 0.0
-        if run.rank == 0:
-            run.config.update({f"optimizer{suffix}": describing.optimizer_facts(optimizer)}, source=NAME)
-            run.config.update({"versions": describing.versions(), "devices": describing.devices()}, source=NAME)
 
     def begin(self) -> None:
         """`apply` is called."""
@@ -117,19 +175,30 @@ class Loop:
     def end(self) -> None:
         """It has returned."""
         self._step += 1
-        row = self.programs.done(self._suffix) or {}
+        row = self.programs.done(self.suffix) or {}
         if claim("optim/lr", NAME, PRECEDENCE):
             rate = self._rates.of_step(self._step)
             if rate is not None:
-                row[f"optim/lr{self._suffix}"] = rate
+                row[f"optim/lr{self.suffix}"] = rate
                 report("optim/lr", "recorded", NAME)
         if row:
             self._rows.log(row, self._step)
         now = perf_counter()
         if self._mark and claim("time/step", NAME, PRECEDENCE):
-            self._rows.log({f"time/step{self._suffix}": now - self._mark}, self._step, "all")
+            self._rows.log({f"time/step{self.suffix}": now - self._mark}, self._step, "all")
             report("time/step", "recorded", NAME)
         self._mark = now
+
+
+def _describe(run: Run, optimizer: Any, suffix: str) -> None:
+    if run.rank == 0:
+        run.config.update({f"optimizer{suffix}": describing.optimizer_facts(optimizer)}, source=NAME)
+        run.config.update({"versions": describing.versions(), "devices": describing.devices()}, source=NAME)
+
+
+def _suffix(number: int) -> str:
+    """What stands behind the names of a run's second, third, ... optimizer."""
+    return f"@{number}" if number > 1 else ""
 
 
 def _of_told(optimizer: Any, grads: list[Any]) -> Programs | None:

@@ -38,7 +38,7 @@ def on_tensorflow():
 
     norms.extend(float(step()) for _ in range(4))
     compiled = tf.function(step)
-    for _ in range(2):
+    for _ in range(4):
         compiled()
 
 
@@ -53,12 +53,20 @@ def on_jax():
     def step(values, others, slots):
         (_, others), gradients = jax.value_and_grad(loss_of, has_aux=True)(values, others)
         values, slots = optimizer.stateless_apply(slots, gradients, values)
-        return values, others, slots
+        return (values, others, slots), sum((gradient**2).sum() for gradient in gradients) ** 0.5
+
+    @jax.jit
+    def out_of_sight(values, slots):
+        mapping = [*zip(variables, values, strict=False), *zip(optimizer.variables, slots, strict=False)]
+        with keras.StatelessScope(state_mapping=mapping):
+            optimizer.apply(values)
 
     optimizer.build(variables)
     state = [[one.value for one in part] for part in (variables, model.non_trainable_variables, optimizer.variables)]
     for _ in range(4):
-        state = step(*state)
+        state, norm = step(*state)
+        norms.append(float(norm))
+    out_of_sight(state[0], state[2])
 
 
 {"torch": on_torch, "tensorflow": on_tensorflow, "jax": on_jax}[keras.backend.backend()]()
