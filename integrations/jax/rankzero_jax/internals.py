@@ -98,6 +98,11 @@ def small_steps(optimizer: Any) -> Any:
     return getattr(getattr(update, "__self__", None), "_every_k_schedule", None)
 
 
+def is_pair(result: Any) -> bool:
+    """Whether a function returned two things, as JAX asks of a loop's body and of one with an auxiliary result."""
+    return isinstance(result, list | tuple) and len(result) == 2  # noqa: PLR2004 - a pair
+
+
 def is_traced(value: Any) -> bool:
     """Whether a value has no number yet."""
     return isinstance(value, core.Tracer)

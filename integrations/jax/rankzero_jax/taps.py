@@ -62,6 +62,36 @@ class Collector:
         self.trace = current_trace()
         self.taps: list[Tap] = []
         self.loss: Any = None
+        self._losses: list[tuple[list[Any], Any]] = []
+
+    def differentiated(self, loss: Any, gradients: Any) -> None:
+        """A value was, with these gradients."""
+        self.loss = loss
+        self._losses.append((jax.tree.leaves(gradients), loss))
+
+    def take_loss(self, gradients: Any) -> Any:
+        """The value whose gradients these are, or were before something was done to them; else the last one; None if it is taken."""
+        given = jax.tree.leaves(gradients)
+        for are_these in (_are_same, _are_alike):
+            for index in reversed(range(len(self._losses))):
+                known, loss = self._losses[index]
+                if are_these(known, given):
+                    before = [one for one in self._losses[:index] if not _are_alike(one[0], known)]
+                    self._losses = [*before, *self._losses[index + 1 :]]
+                    if loss is self.loss:
+                        self.loss = None
+                    return loss
+        loss, self.loss = self.loss, None
+        return loss
+
+
+def _are_same(some: list[Any], others: list[Any]) -> bool:
+    there = {id(leaf) for leaf in others}
+    return any(id(leaf) in there for leaf in some)
+
+
+def _are_alike(some: list[Any], others: list[Any]) -> bool:
+    return [jax.numpy.shape(leaf) for leaf in some] == [jax.numpy.shape(leaf) for leaf in others]
 
 
 class _Stack(threading.local):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -24,6 +25,12 @@ def fit_under_way(model: Any) -> dict[str, Any]:
 def arguments(found: dict[str, Any]) -> dict[str, Any]:
     """Those that say how it trains."""
     return {name: found[name] for name in ARGUMENTS if found.get(name) is not None}
+
+
+def batches(found: dict[str, Any]) -> float:
+    """Batches in an epoch; infinitely many where the data does not say, or the program does."""
+    size = getattr(getattr(found.get("epoch_iterator"), "data_adapter", None), "num_batches", None)
+    return math.inf if found.get("steps_per_epoch") or not isinstance(size, int) else size
 
 
 def batch_size(found: dict[str, Any]) -> int:

@@ -132,6 +132,7 @@ class Recording:
             self._loop = None
         self.training = Training(run, model, callbacks, clock, done=done, batches=batches, wanted=asked, often=often)
         self.training.samples = calls.batch_size(found)
+        self.training.batches = calls.batches(found)
         if run.rank == 0:
             self._describe(run, model, callbacks, calls.arguments(found))
             if not model.variables:
@@ -194,6 +195,11 @@ class Recording:
         """An epoch is over."""
         if self.training is not None:
             self.training.epoch_ended(logs)
+
+    def epoch_told(self) -> None:
+        """The callbacks have heard that an epoch is over."""
+        if self.training is not None:
+            self.training.epoch_told()
 
     def test_began(self, callbacks: Any) -> None:
         """An evaluation begins, in a fit or by itself."""

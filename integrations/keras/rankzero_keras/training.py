@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
@@ -53,6 +55,7 @@ class Training:
         before: the steps before it began.
         measured: whether it has been decided what is measured.
         samples: in a batch, 0 if unknown.
+        batches: in an epoch, as far as is known: its last execution may be of fewer than the others.
         built: called when the first batch has built the model.
     """
 
@@ -81,11 +84,13 @@ class Training:
         self.before = self._done = self._at_epoch = max(self._iterations, done)
         self._ahead = _executed_at_once(model) - 1 if TELLS_OF_FIRST and listed is not None else 0
         self._epoch = 0
+        self._known: Counter[str] = Counter()
         self._ours = {quantity for quantity in QUANTITIES if claim(quantity, NAME, PRECEDENCE)}
         self._untold = set(self._ours)
         self._last: tuple[int, Any, bool] = (-1, None, False)
         self._rated = False
         self.samples = 0
+        self.batches = math.inf
         self._programs: Programs | None = None
         self.measured = False
         self.built: Callable[[], None] | None = None
@@ -144,7 +149,8 @@ class Training:
         """A batch, counted from 0 within its epoch, was trained on."""
         clock = self._clock
         spent = clock.end()
-        step = self._done = self._number(batch)
+        before, step = self._done, self._number(batch)
+        self._done = step
         sample = self._programs.done(self._suffix) if self._programs is not None else None
         if not self._every or step % self._every:
             if sample:
@@ -152,7 +158,8 @@ class Training:
             return
         rate = self._rate()
         self._last = step, logs, rate is not None
-        self._rows.put((clock.ended, step, self._made, kept(logs), rate, sample, spent, clock.input))
+        steps = max(1, step - before)
+        self._rows.put((clock.ended, step, self._made, kept(logs), rate, sample, spent / steps, clock.input / steps))
 
     def left(self) -> None:
         """The callbacks have heard of the batch's end."""
@@ -166,7 +173,7 @@ class Training:
 
     def _number(self, batch: int) -> int:
         """The step of a batch of this epoch; of none, counted as -1, the step before."""
-        return self._at_epoch + (batch + self._ahead + 1 if batch >= 0 else 0)
+        return self._at_epoch + (int(min(batch + self._ahead + 1, self.batches)) if batch >= 0 else 0)
 
     def epoch_ended(self, logs: Any) -> None:
         """An epoch is over, its validation included."""
@@ -174,7 +181,10 @@ class Training:
         self._rates.soon()
         at_last, last, rated = self._last
         there = set(last or ()) if at_last == self.done else set()
-        found = {name: value for name, value in kept(logs).items() if name not in there}
+        told = kept(logs)
+        self._known = Counter({name: len(values) for name, values in _history(self._model).items()})
+        self._known.update([*told])
+        found = {name: value for name, value in told.items() if name not in there}
         found["progress/epoch"] = self._epoch
         rate = None if rated and at_last == self.done else self._rate()
         if rate is not None:
@@ -182,6 +192,13 @@ class Training:
         self._rows.put((monotonic(), self.done, _of_epoch, found))
         report("metrics", "recorded", NAME)
         self.tell()
+
+    def epoch_told(self) -> None:
+        """The callbacks have heard of an epoch's end: what they added to its metrics is in the model's history."""
+        history = _history(self._model).items()
+        found = {name: values[-1] for name, values in history if len(values) > self._known[name]}
+        if found:
+            self._rows.put((monotonic(), self.done, _of_epoch, found))
 
     def _made(
         self, logs: dict[str, Any], rate: float | None, sample: dict[str, Any] | None, spent: float, waited: float
@@ -236,6 +253,11 @@ class Training:
 def _of_epoch(found: dict[str, Any]) -> Iterator[Row]:
     """The row of an epoch."""
     yield None, row_of(found)
+
+
+def _history(model: Any) -> dict[str, list[Any]]:
+    """What `fit` returns: each metric of the epochs so far."""
+    return getattr(getattr(model, "history", None), "history", None) or {}
 
 
 def _executed_at_once(model: Any) -> int:

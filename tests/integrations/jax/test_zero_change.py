@@ -200,3 +200,48 @@ def test_second_program(jobs: Jobs, tmp_path: Path, calls_back: bool) -> None:
     told = jobs.run(command, below=True, environ={"RANKZERO_LOG_EVERY": "10"})
     assert f"traced 1 compiled 1 {12 if calls_back else 1} called {called}\n" in told
     assert points(jobs.only(), "grad/norm")["grad/norm"].keys() == {1, 11, 21, 31}
+
+
+def test_each_loss_belongs_to_its_gradients(jobs: Jobs, tmp_path: Path) -> None:
+    """Two losses differentiated before either update, a line search told of its loss: each training has its own."""
+    script = tmp_path / "adversaries.py"
+    script.write_text(
+        "import jax, jax.numpy as jnp, optax\n"
+        "one, other, search = optax.adam(0.1), optax.sgd(0.1), optax.lbfgs()\n"
+        "v, w = jnp.ones((4, 3)), 2 * jnp.ones(5)\n"
+        "square = lambda x: (x ** 2).sum()\n"
+        "searched = optax.value_and_grad_from_state(square)\n"
+        "@jax.jit\n"
+        "def both(v, w, s, t):\n"
+        "    (_, f), (_, g) = jax.value_and_grad(square)(v), jax.value_and_grad(square)(w)\n"
+        "    u, s = one.update(jax.tree.map(lambda part: part.clip(-1, 1), f), s, v)\n"
+        "    x, t = other.update(g, t, w)\n"
+        "    return v + u, w + x, s, t\n"
+        "@jax.jit\n"
+        "def third(v, s):\n"
+        "    loss, g = searched(v, state=s)\n"
+        "    u, s = search.update(g, s, v, value=loss, grad=g, value_fn=square)\n"
+        "    return v + u, s\n"
+        "for _ in range(2): both(v, w, one.init(v), other.init(w))\n"
+        "for _ in range(2): third(v, search.init(v))\n"
+    )
+    jobs.run([sys.executable, script], below=True)
+    found = points(jobs.only(), "loss", "loss@2", "loss@3")
+    assert [list(series.values()) for series in found.values()] == [[12.0] * 2, [20.0] * 2, [12.0] * 2]
+
+
+def test_what_jax_says_of_wrong_functions(jobs: Jobs, tmp_path: Path) -> None:
+    """Functions that return no pair where JAX asks for one, and arguments by position: the same words as without us."""
+    script = tmp_path / "wrong.py"
+    script.write_text(
+        "import jax, jax.numpy as jnp\n"
+        "def told(function):\n"
+        "    try: print(jax.jit(function)(jnp.ones(2)))\n"
+        "    except TypeError as error: print(str(error).partition(', but got')[0])\n"
+        "told(lambda x: jax.grad(lambda x: x.sum(), has_aux=True)(x))\n"
+        "told(lambda x: jax.grad(lambda x: (x.sum(), 1, 2), has_aux=True)(x))\n"
+        "told(lambda x: jax.grad(lambda x: (x * x).sum(), 0, False, True)(x + 1j))\n"
+        "told(lambda x: jax.lax.scan(lambda c, _: (c, c, c), x, length=2))\n"
+    )
+    command = [sys.executable, str(script)]
+    assert jobs.run(command, below=True).startswith(jobs.run(command))

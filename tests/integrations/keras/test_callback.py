@@ -92,6 +92,18 @@ def test_learning_rate_that_callbacks_set(root: Root) -> None:
     assert [rates[step] for step in range(1, 7)] == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.1 / 3, 0.1 / 3])
 
 
+def test_metrics_that_callbacks_add(root: Root) -> None:
+    """What a callback adds to an epoch's metrics is recorded as it stands in `History`, and only of epochs that have it."""
+
+    class Adds(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            logs.update({"val_f1": 0.5 + epoch} if epoch != 1 else {})
+
+    history = model("sgd").fit(*data(), epochs=3, batch_size=32, callbacks=[RankZeroCallback(), Adds()], verbose=0)
+    assert root.only().series["val_f1"][0] == [(2, 0.5), (6, 2.5)]
+    assert root.only().values("val_f1") == history.history["val_f1"]
+
+
 def test_rows_every_so_many_batches(root: Root) -> None:
     """Epochs are recorded whatever is said of batches."""
     model().fit(*data(), epochs=2, batch_size=8, callbacks=[RankZeroCallback(batches=3)], verbose=0)

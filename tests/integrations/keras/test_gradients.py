@@ -13,6 +13,7 @@ from tests.integrations.keras.conftest import BACKEND, Root
 from tests.integrations.keras.tiny import data, model
 
 from rankzero_keras import RankZeroCallback
+from rankzero_keras.clock import Clock
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -121,6 +122,20 @@ def test_several_steps_in_one_execution(root: Root) -> None:
     recorded = root.only()
     assert recorded.steps("grad/norm") == [2, 4, 6, 8]
     assert sorted(set(recorded.steps("loss"))) == [2, 4, 6, 8]
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras on torch takes one step at a time")
+def test_executions_that_epochs_cut_short(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps are those that the optimizer took, also where the last execution has fewer, and times are those of one step."""
+    end = Clock.end
+    monkeypatch.setattr(Clock, "end", lambda clock: end(clock) * 0 + 6.0)  # an execution takes six seconds
+    made = model(keras.optimizers.SGD(RATE), steps_per_execution=3)
+    made.fit(*data(), epochs=2, batch_size=16, callbacks=[RankZeroCallback()], verbose=0)
+    recorded = root.only()
+    assert recorded.steps("progress/epoch") == [4, int(made.optimizer.iterations)]
+    assert sorted(set(recorded.steps("loss"))) == [3, 4, 7, 8]
+    assert recorded.series["time/step"][0] == [(3, 2.0), (4, 6.0), (7, 2.0), (8, 6.0)]
+    assert recorded.values("throughput/samples") == pytest.approx([8, 16 / 6] * 2)
 
 
 @pytest.mark.parametrize("eager", [False, True])

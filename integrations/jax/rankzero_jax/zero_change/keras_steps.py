@@ -51,7 +51,8 @@ class KerasSteps:
             rate = keras.ops.convert_to_tensor(optimizer.learning_rate)
         (count,) = (slot for one, slot in zip(optimizer.variables, slots, strict=True) if one is optimizer.iterations)
         state = {"count": count, "slots": slots}
-        self._updates.note(optimizer, _named(paths, clipped), _named(paths, params), state, rate)
+        given = {"updates": _named(paths, clipped), "params": _named(paths, params)}
+        self._updates.note(optimizer, given, state, rate)
 
 
 def _named(paths: Sequence[str], leaves: Sequence[Any]) -> dict[str, Any]:

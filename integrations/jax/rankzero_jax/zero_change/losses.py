@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from rankzero.plugin import guarded
-from rankzero_jax.internals import is_top_level, unseen
+from rankzero_jax.internals import is_pair, is_top_level, unseen
 from rankzero_jax.taps import Tap, collector
 from rankzero_jax.zero_change.loop import Loop
 
@@ -28,7 +28,7 @@ def around_value_and_grad(loop: Loop) -> Callable[[Callable[..., Any]], Callable
             @unseen
             def call(*inputs: Any, **named: Any) -> Any:
                 result = differentiated(*inputs, **named)
-                _note(result[0][0] if has_aux else result[0], loop)
+                _note(result[0][0] if has_aux else result[0], result[1], loop)
                 return result
 
             return call
@@ -41,17 +41,17 @@ def around_value_and_grad(loop: Loop) -> Callable[[Callable[..., Any]], Callable
 def around_grad(original: Callable[..., Any]) -> Callable[..., Any]:
     """For `jax.grad`: where somebody collects, the value comes along."""
 
-    def grad(fun: Any, argnums: Any = 0, has_aux: bool = False, **options: Any) -> Any:
-        differentiated = original(fun, argnums=argnums, has_aux=has_aux, **options)
+    def grad(fun: Any, argnums: Any = 0, has_aux: bool = False, *more: Any, **options: Any) -> Any:
+        differentiated = original(fun, argnums, has_aux, *more, **options)
 
         @functools.wraps(differentiated)
         @unseen
         def call(*inputs: Any, **named: Any) -> Any:
             if collector() is None:
                 return differentiated(*inputs, **named)
-            whole = original(_with_value(fun, has_aux=has_aux), argnums=argnums, has_aux=True, **options)
+            whole = original(_with_value(fun, has_aux=has_aux), argnums, True, *more, **options)
             gradients, (value, aux) = whole(*inputs, **named)
-            _note(value, None)
+            _note(value, gradients, None)
             return (gradients, aux) if has_aux else gradients
 
         return call
@@ -78,18 +78,25 @@ def _with_value(fun: Callable[..., Any], *, has_aux: bool) -> Callable[..., Any]
     @functools.wraps(fun, updated=())
     def call(*inputs: Any, **named: Any) -> Any:
         result = fun(*inputs, **named)
+        if has_aux and not is_pair(result):
+            return result  # JAX says so
         value, aux = result if has_aux else (result, None)
         return value, (value, aux)
 
     return call
 
 
+def is_loss(value: Any) -> bool:
+    """Whether it is an array of one real number."""
+    return getattr(value, "shape", None) == () and bool(jnp.issubdtype(value.dtype, jnp.floating))
+
+
 @guarded("looking at a loss")
-def _note(value: Any, loop: Loop | None) -> None:
-    if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
+def _note(value: Any, gradients: Any, loop: Loop | None) -> None:
+    if not is_loss(value):
         return
     here = collector()
     if here is not None:
-        here.loss = jnp.asarray(value, jnp.float32)
+        here.differentiated(jnp.asarray(value, jnp.float32), gradients)
     elif loop is not None and is_top_level():
         loop.loss = value

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from rankzero_jax.internals import unseen
-from rankzero_jax.taps import Tap, collecting, collector
+from rankzero_jax.internals import is_pair, unseen
+from rankzero_jax.taps import collecting, collector
 
 
 def around_scan(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,9 +20,12 @@ def around_scan(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(f, *args, **options)
 
         @functools.wraps(f, updated=())
-        def body(carry: Any, x: Any) -> tuple[Any, tuple[Any, list[Tap]]]:
+        def body(carry: Any, x: Any) -> Any:
             with collecting() as inner:
-                carry, y = f(carry, x)
+                out = f(carry, x)
+                if not is_pair(out):
+                    return out  # JAX says so
+                carry, y = out
                 return carry, (y, list(inner.taps))
 
         carry, (ys, taps) = original(body, *args, **options)

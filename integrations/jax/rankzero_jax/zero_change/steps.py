@@ -18,7 +18,7 @@ from rankzero_jax.taps import Tap
 QUANTITIES = ("loss", "grad/norm", "optim/lr", "time/step", "throughput/samples")
 
 UNSEEN = {
-    "loss": "nothing that the step differentiates has a single number for its value",
+    "loss": "nothing that the step differentiates, outside of loops and vmap, has a single number for its value",
     "optim/lr": "it goes through none of optax's own optimizers",
     "throughput/samples": "the step's arguments do not tell how many samples there are in one",
 }

@@ -16,13 +16,17 @@ from rankzero_jax.internals import is_top_level, is_traced, mode
 from rankzero_jax.outputs import packed
 from rankzero_jax.runs import NAME, of_the_loop
 from rankzero_jax.statistics import Wanted, measure
-from rankzero_jax.taps import collector
+from rankzero_jax.taps import Collector, collector
 from rankzero_jax.trees import count_of, scalar_in
 from rankzero_jax.zero_change.arguments import arguments
 from rankzero_jax.zero_change.loop import Loop
+from rankzero_jax.zero_change.losses import is_loss
 from rankzero_jax.zero_change.trainings import Trainings
 
-OUT_OF_REACH = "the step is compiled ahead of time, or lies in shard_map, fori_loop or while_loop; rankzero_jax.log records there too"
+OUT_OF_REACH = (
+    "the step is compiled ahead of time, or lies in vmap, cond, shard_map, fori_loop or while_loop; "
+    "rankzero_jax.log records there too"
+)
 _LISTENING = "_rankzero_listening"
 
 
@@ -77,25 +81,25 @@ class Updates:
                 here.depth = 0
             given = {**dict(zip(("updates", "state", "params"), args[skip:], strict=False)), **options}
             rate = _known(here.rates[0], given["state"], state) if here.rates else None
-            note(args[0] if skip else original, given["updates"], given.get("params"), state, rate)
+            note(args[0] if skip else original, given, state, rate)
             here.rates = []
             return changes, state
 
         return update
 
-    def note(self, optimizer: Any, gradients: Any, params: Any, state: Any, rate: Any) -> None:
+    def note(self, optimizer: Any, given: dict[str, Any], state: Any, rate: Any) -> None:
         """An optimizer step.
 
         Args:
             optimizer: what is the same in each step of one training.
-            gradients: that it was given.
-            params: that it was given, if any.
+            given: what its `update` was called with: "updates", the gradients, and if it was "params" and "value", the loss.
             state: that it returned.
             rate: its learning rate, None if that is not known.
         """
         run = of_the_loop()
         if run is None:
             return
+        gradients, params = given["updates"], given.get("params")
         training = self._trainings.number(optimizer, gradients)
         self._loop.met(run, gradients if params is None else params, training)
         there = collector()
@@ -107,9 +111,8 @@ class Updates:
         measuring = measure if there is not None else jax.jit(measure, static_argnums=0)
         tap = measuring(wanted, gradients, None, params if wanted.parameters else None, count_of(state, optimizer))
         tap.kind = "step"
-        more = {} if rate is None else {"optim/lr": rate}
-        if there is not None and there.loss is not None:
-            more["loss"], there.loss = there.loss, None
+        found = {"optim/lr": rate, "loss": self._loss(there, given)}
+        more = {name: value for name, value in found.items() if value is not None}
         if more:
             tap.names = (*tap.names, *more)
             tap.numbers = jnp.concatenate(
@@ -120,6 +123,14 @@ class Updates:
             there.taps.append(tap)
         else:
             self._loop.arrived(packed([tap]))
+
+    def _loss(self, there: Collector | None, given: dict[str, Any]) -> Any:
+        """The loss of a step; none if it comes by itself, or was not seen and is not what a line search is told."""
+        seen = self._loop.loss if there is None else there.take_loss(given["updates"])
+        if seen is None:
+            value = given.get("value")
+            return value if is_loss(value) else None
+        return None if there is None else seen
 
     def _around_rate(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For `optax.scale_by_learning_rate`, through which every optimizer's learning rate goes."""

@@ -214,6 +214,10 @@ def _epoch_ended(recording: Recording, listed: Any, epoch: int, logs: Any = None
     recording.epoch_ended(logs)
 
 
+def _epoch_told(recording: Recording, listed: Any, epoch: int, logs: Any = None) -> None:
+    recording.epoch_told()
+
+
 def _test_began(recording: Recording, listed: Any, logs: Any = None) -> None:
     recording.test_began(listed)
 
@@ -225,9 +229,10 @@ def _test_ended(recording: Recording, listed: Any, logs: Any = None) -> None:
 _AFTER: dict[str, Callable[..., None]] = {
     "on_train_begin": _train_began,
     "on_epoch_begin": _epoch_began,
+    "on_epoch_end": _epoch_told,
     "on_train_end": _train_ended,
 }
-"""Heard of when the callbacks have: they may load weights or set the learning rate."""
+"""Heard of when the callbacks have: they may load weights, set the learning rate or add metrics."""
 
 _BEFORE: dict[str, Callable[..., None]] = {
     "on_epoch_end": _epoch_ended,
