@@ -60,6 +60,7 @@ __all__ = [
     "offer_config",
     "open_run",
     "opened_here",
+    "part",
     "plain",
     "read_settings",
     "recorded_before",

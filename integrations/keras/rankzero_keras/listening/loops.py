@@ -39,7 +39,7 @@ class Loops:
         self._depth = 0
         self._functions = Functions(self._called)
         self._known: weakref.WeakKeyDictionary[Any, Loop | Compiled] = weakref.WeakKeyDictionary()
-        self._elsewheres: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
+        self._jitted: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
 
     def install(self) -> None:
         """Listen, once however often it is asked for; outside of what measures gradients."""
@@ -48,13 +48,13 @@ class Loops:
             if "apply" in owner.__dict__:
                 replace(owner, "apply", self.around)
             if "stateless_apply" in owner.__dict__ and keras.backend.backend() == "jax":
-                replace(owner, "stateless_apply", self._elsewhere)
+                replace(owner, "stateless_apply", self._around_stateless)
         if "apply" in keras.optimizers.LossScaleOptimizer.__dict__:
             replace(keras.optimizers.LossScaleOptimizer, "apply", self.around)
 
-    def _elsewhere(self, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _around_stateless(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For an optimizer's `stateless_apply`, to which the integration for JAX listens: only its run is seen to here."""
-        begin = guarded("noticing an optimizer step")(self._begin_elsewhere)
+        begin = guarded("noticing an optimizer step")(self._meet_jitted)
 
         def stateless_apply(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
             if not self._busy():
@@ -67,13 +67,14 @@ class Loops:
 
         return stateless_apply
 
-    def _begin_elsewhere(self, optimizer: Any) -> None:
-        described = self._elsewheres.get(optimizer)
+    def _meet_jitted(self, optimizer: Any) -> None:
+        """Its step is about to be traced, or taken where nothing is compiled."""
+        described = self._jitted.get(optimizer)
         run = self._run() if described is None or described.state != "running" else None
         if run is not None:
-            self._elsewheres[optimizer] = run
+            self._jitted[optimizer] = run
             Recording.last = weakref.ref(optimizer)
-            _describe(run, optimizer, _suffix(list(self._elsewheres.values()).count(run)))
+            _describe(run, optimizer, _suffix(list(self._jitted.values()).count(run)))
 
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For an optimizer's `apply`."""
