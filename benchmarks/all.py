@@ -11,7 +11,7 @@ import sys
 from benchmarks import harness
 
 BENCHMARKS = [
-    "bench_import", "bench_log", "bench_watch", "bench_capture", "bench_keras", "bench_lightning", "bench_hf",
+    "bench_import", "bench_log", "bench_watch", "bench_capture", "bench_keras", "bench_keras_loops", "bench_lightning", "bench_hf",
     "bench_jax_capture", "bench_jax_loggers",
 ]  # fmt: skip
 

@@ -69,9 +69,9 @@ def test_loops_of_ones_own_with_no_change(root: Root) -> None:
     assert sorted(set(fitted.steps("loss"))) == [1, 2]
     assert looped.values("grad/norm") == pytest.approx(told["norms"], rel=1e-4)
     compiled = [5, 6, 7, 8] if BACKEND == "tensorflow" else []
-    rates = {step: pytest.approx(0.01) for step in (1, 2, 3, 4, *compiled[:1])}
-    assert dict(zip(looped.steps("optim/lr"), looped.values("optim/lr"), strict=True)) == rates
     assert looped.steps("time/step") == [2, 3, 4, *compiled[1:]]
+    assert [step for step in looped.steps("optim/lr") if step < 6] == [1, 2, 3, 4, *compiled[:1]]
+    assert looped.values("optim/lr") == pytest.approx([0.01] * len(looped.steps("optim/lr")))
     lines = [record for record in looped.records if isinstance(record, Capture)]
     assert any("compiled" in line.why for line in lines if line.what == "grad/norm") == (BACKEND == "tensorflow")
     whys = [line.why for line in lines if line.what == "custom loop"]

@@ -15,8 +15,10 @@ from rankzero_keras.integration import NAME
 from rankzero_keras.measuring.rates import Rates, inner
 from rankzero_keras.training import PRECEDENCE
 
-SELDOM = 8
-"""Calls after which a learning rate that is a number is read again: that takes as long as reading the count."""
+SELDOM = 0.1
+"""Seconds between two looks at an optimizer's variables."""
+
+Row = tuple[float, int, str | None, dict[str, Any]]
 
 GRADIENTS = "the step is compiled: have it return their norm, and log that"
 
@@ -55,9 +57,10 @@ class Functions:
             if function not in self._optimizers:
                 return original(function, *args, **kwargs)
             tell(function, begins=True)
-            result = original(function, *args, **kwargs)
-            tell(function, begins=False)
-            return result
+            try:
+                return original(function, *args, **kwargs)
+            finally:
+                tell(function, begins=False)
 
         return call
 
@@ -93,7 +96,10 @@ def _outermost(frame: FrameType | None, kind: type) -> Any:
 
 
 class Compiled:
-    """One optimizer in compiled steps, counted by itself; the writer's thread waits for its count.
+    """One optimizer in compiled steps, counted by itself.
+
+    Looking at its variables takes operations of the backend, so the thread that trains does that a few times a second, and puts
+    down when each call ended. The writer's thread waits for the count, and looks itself where no call has come since.
 
     Args:
         suffix: of its metrics.
@@ -103,47 +109,69 @@ class Compiled:
         self.run = run
         self.optimizer = weakref.proxy(optimizer)
         self.suffix = suffix
+        self._iterations = inner(optimizer).iterations
         self._rates = Rates(self)
-        self._looks = 0
+        self._looked = 0.0
+        self._calling = False
         self._down: collections.deque[tuple[float, Any, Any]] = collections.deque()
+        self._ends: list[float] = []
         self._last = (0.0, 0)
-        self._rate: Any = None
         feed(run, self._rows)
         report("grad/norm", "off", NAME, GRADIENTS)
 
     def begin(self) -> None:
         """A function with its steps is called; the first such call was over before it could be seen."""
-        if not self._looks:
+        if not self._looked:
             self.end()
+        self._calling = True
 
     def end(self) -> None:
         """It has returned."""
-        optimizer = inner(self.optimizer)
-        count, rate = _held(optimizer.iterations), None
-        if claim("optim/lr", NAME, PRECEDENCE):
-            given = optimizer._learning_rate  # noqa: SLF001 - `learning_rate` evaluates a schedule
-            if not hasattr(given, "assign"):
-                rate = self._rates.of_step(count)
-            elif self._looks % SELDOM == 0:
-                rate = _held(given)
-        self._looks += 1
-        self._down.append((monotonic(), count, rate))
+        self._calling = False
+        now = monotonic()
+        count = rate = None
+        if now - self._looked >= SELDOM:
+            self._looked = now
+            count = _held(self._iterations)
+            rate = self._rate(count) if claim("optim/lr", NAME, PRECEDENCE) else None
+        self._down.append((now, count, rate))
 
-    def _rows(self) -> Iterator[tuple[float, int, str | None, dict[str, Any]]]:
-        while self._down:
-            t, counted, rate = self._down.popleft()
-            with guard("recording a compiled step"):
-                step, self._rate = int(counted), self._rate if rate is None else rate
-                before, done = self._last
-                if step > done:
-                    self._last = t, step
-                    if self._rate is not None:
-                        report("optim/lr", "recorded", NAME)
-                        yield t, step, None, {f"optim/lr{self.suffix}": float(self._rate)}
-                        self._rate = None
-                    if before and claim("time/step", NAME, PRECEDENCE):
-                        report("time/step", "recorded", NAME)
-                        yield t, step, "all", {f"time/step{self.suffix}": (t - before) / (step - done)}
+    def _rate(self, count: Any) -> Any:
+        given = inner(self.optimizer)._learning_rate  # noqa: SLF001 - `learning_rate` evaluates a schedule
+        return _held(given) if hasattr(given, "assign") else self._rates.of_step(count)
+
+    def _rows(self) -> Iterator[Row]:
+        with guard("counting compiled steps"):
+            while self._down:
+                t, count, rate = self._down.popleft()
+                self._ends.append(t)
+                if count is not None:
+                    yield from self._counted(count, rate)
+            if self._ends and not self._calling:
+                count = _held(self._iterations)
+                if not self._calling and not self._down:
+                    yield from self._counted(count, None)
+
+    def _counted(self, count: Any, rate: Any) -> Iterator[Row]:
+        """The rows of the calls since the optimizer was looked at last."""
+        ends, self._ends = self._ends, []
+        (before, done), step = self._last, int(count)
+        each, rest = divmod(step - done, len(ends))
+        if step == done:
+            return
+        self._last = ends[-1], step
+        if step < done:  # an older checkpoint was loaded
+            return
+        if rate is not None:
+            report("optim/lr", "recorded", NAME)
+            yield ends[-1], step, None, {f"optim/lr{self.suffix}": float(rate)}
+        if not before or not claim("time/step", NAME, PRECEDENCE):
+            return
+        report("time/step", "recorded", NAME)
+        numbers = [step] if rest else range(done + each, step + 1, each)
+        for number, t in zip(numbers, ends[-len(numbers) :], strict=True):
+            yield t, number, "all", {f"time/step{self.suffix}": (t - before) / (number - done)}
+            before, done = t, number
 
 
 def _held(variable: Any) -> Any:
