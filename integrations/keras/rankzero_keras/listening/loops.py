@@ -24,6 +24,9 @@ from rankzero_keras.training import PRECEDENCE, trainings
 
 COMPILED = "the optimizer step is compiled: log from the loop, or give a CallbackList a RankZeroCallback"
 
+FOR_JAX = "rankzero_jax.zero_change.keras_steps"
+"""Loaded where the integration for JAX listens to `stateless_apply`, and not where JAX is too old for it."""
+
 Kind = TypeVar("Kind", "Loop", Compiled)
 
 
@@ -47,7 +50,7 @@ class Loops:
         for owner in keras.optimizers.Optimizer.__mro__:
             if "apply" in owner.__dict__:
                 replace(owner, "apply", self.around)
-            if "stateless_apply" in owner.__dict__ and keras.backend.backend() == "jax":
+            if "stateless_apply" in owner.__dict__ and keras.backend.backend() == "jax" and FOR_JAX in sys.modules:
                 replace(owner, "stateless_apply", self._around_stateless)
         if "apply" in keras.optimizers.LossScaleOptimizer.__dict__:
             replace(keras.optimizers.LossScaleOptimizer, "apply", self.around)
