@@ -82,6 +82,7 @@ def main():
         if dist.get_rank() == 0:
             print(f"epoch {epoch + 1:2d}  loss {loss.item():.4f}  accuracy {accuracy(model.module, test_loader):.4f}")
             torch.save(model.module.state_dict(), args.checkpoint)
+    dist.barrier()
     dist.destroy_process_group()
 
 

@@ -41,6 +41,7 @@ def train(rank: int, world: int) -> None:
             time.sleep(0.2)
     if rank == 0 and os.environ.get("PRINT_WEIGHTS"):
         print("weights", sum(parameter.double().sum().item() for parameter in model.parameters()))
+    time.sleep(0.2)  # torch aborts, recorded or not, if Python ends while gloo's threads want its lock
     dist.destroy_process_group()
 
 

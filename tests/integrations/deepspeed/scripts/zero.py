@@ -6,6 +6,7 @@ zero.py STAGE [watch]
 import copy
 import json
 import sys
+import time
 
 import deepspeed
 import torch
@@ -39,3 +40,4 @@ for micro in range(2):
     engine.step()
 if rank == 0:
     print(json.dumps({"norm": sum(g.norm().item() ** 2 for g in grads) ** 0.5}))
+time.sleep(0.2)  # torch aborts, recorded or not, if Python ends while gloo's threads want its lock

@@ -1,6 +1,7 @@
 """A training in the style of transformers' `*_no_trainer` examples: an Accelerator, trackers if asked, checkpoints, resuming."""
 
 import argparse
+import time
 
 import torch
 from accelerate import Accelerator
@@ -58,3 +59,5 @@ while completed < args.max_train_steps:
 if args.with_tracking:
     accelerator.end_training()
 print(f"rank {accelerator.process_index} of {accelerator.num_processes} did {completed}")
+if accelerator.num_processes > 1:
+    time.sleep(0.2)  # torch aborts, recorded or not, if Python ends while gloo's threads want its lock

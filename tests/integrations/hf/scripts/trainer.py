@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 
 import torch
 from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
@@ -57,4 +58,5 @@ if trainer.is_world_process_zero():
     weights = sum(float(tensor.double().abs().sum()) for tensor in model.state_dict().values())
     print("seen", json.dumps({"callbacks": seen, "weights": weights, "report_to": trainer.args.report_to}))
 if torch.distributed.is_initialized():
-    torch.distributed.destroy_process_group()  # waits for gloo's threads: torch aborts where Python ends before them
+    time.sleep(0.2)  # torch aborts, recorded or not, if Python ends while gloo's threads want its lock
+    torch.distributed.destroy_process_group()

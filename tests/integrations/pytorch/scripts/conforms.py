@@ -1,6 +1,7 @@
 """A plain loop, alone or with DistributedDataParallel, that does what a plan says."""
 
 import os
+import time
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ def train(plan):
         distributed.init_process_group("gloo")
     losses = [fit(plan, number) for number in range(plan.fits)]
     if ranks > 1:
+        time.sleep(0.2)  # torch aborts, recorded or not, if Python ends while gloo's threads want its lock
         distributed.destroy_process_group()
     return {"loss": losses[0], "others": losses[1:]}
 

@@ -33,4 +33,5 @@ for _ in range(20):
     optimizer.step()
     if WHEN == "after" and dist.get_rank() == WHO:
         time.sleep(0.2)
+time.sleep(0.2)  # torch aborts, recorded or not, if Python ends while gloo's threads want its lock
 dist.destroy_process_group()
