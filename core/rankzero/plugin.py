@@ -70,6 +70,7 @@ __all__ = [
     "require",
     "restore",
     "started_by_run",
+    "training_failed",
     "training_run",
     "warn_once",
 ]
@@ -198,6 +199,11 @@ def open_run(by: str, **given: Any) -> Run:
 def opened_here(run: Run) -> bool:
     """Whether an integration made this run, and not the user."""
     return run is _capture.run
+
+
+def training_failed(run: Run, error: BaseException) -> None:
+    """Put down that a training ended with an error: the program may catch it, and end well."""
+    run.event("training-failed", f"{type(error).__name__}: {error}"[:1000], rank=run.rank)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ def begin(steps_done: Callable[[], int], *, alone: bool) -> bool:
         Whether backward passes are not heard, and `trained` is to be called after each.
     """
     driving.steps_done = steps_done
+    loop.hear_all()  # one that ran out of memory had no end
     listen()
     loaders.listen()
     counts = listen_without("train", *(("backward", "zero_grad") if alone else ())) and alone

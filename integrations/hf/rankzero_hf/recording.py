@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rankzero.plugin import Run, claim, release, report
+from rankzero.plugin import Run, claim, release, report, training_failed
 from rankzero_hf import describing, identity, listening, models
 from rankzero_hf.runs import NAME, runs
 
@@ -78,8 +78,13 @@ class Recording:
             run.watch(model, log=self._watch)
         self.counts = listening.begin(partial(getattr, state, "global_step"), alone=args.world_size == 1)
 
-    def stop(self) -> None:
-        """Training is over, or has failed."""
+    def failed(self, error: BaseException) -> None:
+        """Training ended with an error."""
+        if self._state is not None and self._run is not None:
+            training_failed(self._run, error)
+        self._stop()
+
+    def _stop(self) -> None:
         if self._state is None:
             return
         for quantity in CLAIMED:
@@ -130,7 +135,7 @@ class Recording:
 
     def _end(self, args: Any, state: Any, control: Any, *, model: Any = None, **more: Any) -> None:
         run = self._run
-        self.stop()
+        self._stop()
         if run is not None and not run.disabled and state.is_world_process_zero:
             run.summary.update({"total_flos": state.total_flos, **_best(state)})
             if self._keeps(run) == "end":

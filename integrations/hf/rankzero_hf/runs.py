@@ -26,12 +26,12 @@ class Runs:
             args: its TrainingArguments.
             state: its TrainerState; loaded from a checkpoint it may name the run that it belongs to.
             given: for `rankzero.init`.
-            again: it is the training that began before, with another batch size.
+            again: it is the training that began before, from its beginning and with another batch size.
         """
         run = current_run()
-        saved = identity.run_of(state)
+        saved = run.id if again and run is not None else identity.run_of(state)
         trial = bool(state.is_hyper_param_search)
-        if run is None or (not again and self._is_over(run, saved, trial=trial)):
+        if run is None or self._is_over(run, saved, trial=trial):
             run = open_run(NAME, **self._wishes(args, state, saved, given))
         self._trained = weakref.ref(run)
         return run
@@ -45,9 +45,9 @@ class Runs:
         if run.disabled or (not opened_here(run) and not trial):
             return False
         trained = self._trained is not None and self._trained() is run
-        if saved:
-            return saved != run.id and (trained or not run.resumed)
-        return trained or not opened_here(run)
+        if trained:  # what goes on from its checkpoint, or begins again, is its next attempt
+            return True
+        return saved != run.id and not run.resumed if saved else not opened_here(run)
 
     def _wishes(self, args: Any, state: Any, saved: str, given: dict[str, Any]) -> dict[str, Any]:
         wishes: dict[str, Any] = {"id": saved, "name": _name(args)}

@@ -70,8 +70,8 @@ class Trainers:
             begin(trainer.callback_handler)
             try:
                 return original(trainer, *args, **kwargs)
-            except BaseException:
-                failed(trainer.callback_handler)
+            except BaseException as error:
+                failed(trainer.callback_handler, error)
                 raise
 
         return train
@@ -98,9 +98,9 @@ class Trainers:
 
         return work
 
-    def _failed(self, handler: Any) -> None:
+    def _failed(self, handler: Any, error: BaseException) -> None:
         for recording in self._of(handler):
-            recording.stop()
+            recording.failed(error)
         self._counting = self._counting - {id(handler)}
 
     def _settle(self, handler: Any) -> None:

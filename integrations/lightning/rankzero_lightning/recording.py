@@ -15,6 +15,7 @@ from rankzero.plugin import (
     release,
     report,
     started_by_run,
+    training_failed,
     training_run,
 )
 from rankzero_lightning import identity
@@ -35,6 +36,9 @@ WHOLE = "loop"
 
 OWN = ("loss", "optim/lr", "grad/norm", "time/step", "throughput/samples", "time/eval", "time/checkpoint")
 """Claimed when they are recorded."""
+
+_done: weakref.WeakKeyDictionary[Run, int] = weakref.WeakKeyDictionary()
+"""The steps that were done at the end of the last fit of this process, in each run."""
 
 
 class Recording:
@@ -105,7 +109,7 @@ class Recording:
         """What the Trainer did ended with an error."""
         run = self._existing()
         if self.active and run is not None and not type(error).__name__.startswith("_"):
-            run.event("training-failed", f"{type(error).__name__}: {error}"[:1000], rank=run.rank)
+            training_failed(run, error)
 
     def end(self) -> None:
         """The Trainer is done with it."""
@@ -223,6 +227,9 @@ class Recording:
     def _begin_fit(self, trainer: Any, module: Any) -> None:
         self._end_fit()
         run = self._of_now(trainer)
+        if run is not None and self._goes_back(run, trainer):
+            run.finish()
+            run = self._of_now(trainer)
         if run is None:
             return
         if run.rank == 0:
@@ -232,6 +239,10 @@ class Recording:
         self.fit = Fit(run, trainer, module, self.clock, self._gaps, wanted=wanted, every=every)
         self.hears = self.fit.hears
         self.fit.begin()
+
+    def _goes_back(self, run: Run, trainer: Any) -> bool:
+        """Whether this fit does steps again that one of this process did in the run: that is the run's next attempt."""
+        return run.id == self._continued and run in made and batches_that_stepped(trainer) < _done.get(run, 0)
 
     def _wanted(self, run: Run) -> tuple[Wanted | None, int | None]:
         if self._options is not None:
@@ -253,6 +264,8 @@ class Recording:
         if fit is None:
             return
         fit.end()
+        if trainer is not None and self._run is not None:
+            _done[self._run] = batches_that_stepped(trainer)
         if trainer is not None and self._run is not None and self._run.rank == 0:
             for callback in trainer.checkpoint_callbacks:
                 note_best(self._run, callback)

@@ -17,6 +17,7 @@ from tests.integrations.hf.tiny import Sentences, Stream, classifier, trainer
 from transformers import TrainerCallback, __version__
 
 import rankzero
+from rankzero.testing import Recorded, folders
 from rankzero_hf import RankZeroCallback
 
 Train = Callable[..., Any]
@@ -296,6 +297,49 @@ def test_a_training_that_raises(root: Root, train: Train) -> None:
     train("again", max_steps=4)
     assert [run["points"]("optim/lr")["step"] for run in root.runs()] == [[1, 2, 3], [1, 2, 3, 4]]
     assert not any("@2" in key for run in root.runs() for key in run["metrics"])
+    told = [event.message for folder in folders(root.path) for event in Recorded(folder).events("training-failed")]
+    assert told == ["KeyError: 'enough'"]
+
+
+def test_going_on_in_the_process_that_saved(root: Root, train: Train) -> None:
+    """A training that fails and is resumed by the same process goes on as the next attempt of its run."""
+
+    class Fails(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step == 7:
+                raise OSError("no disk")
+
+    with pytest.raises(OSError, match="no disk"):
+        train(callbacks=[Fails()])
+    train(resume=str(root.folder / "out" / "checkpoint-5"))
+    run = root.only()
+    assert run["attempts"] == 2
+    for key in ("optim/lr", "progress/micro_step"):
+        assert run["points"](key)["step"] == list(range(1, 11))
+        assert run["points"](key)["attempt"] == [1] * 5 + [2] * 5
+    assert run["points"]("progress/samples")["value"] == list(range(4, 44, 4))
+    assert not any("@2" in key for key in run["metrics"])
+
+
+def test_a_batch_size_that_is_found(root: Root, train: Train) -> None:
+    """A training that ran out of memory begins again as the next attempt of its run: each step is told of once."""
+    begun = []
+
+    class OutOfMemory(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            begun.append(state)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if len(begun) == 1 and state.global_step == 6:
+                raise RuntimeError("CUDA out of memory. Tried to allocate")
+
+    train(callbacks=[OutOfMemory()], auto_find_batch_size=True)
+    run = root.only()
+    assert (len(begun), run["attempts"]) == (2, 2)
+    for key in ("optim/lr", "progress/micro_step", "loss"):
+        assert run["points"](key)["attempt"] == [2] * len(run["points"](key)["step"])
+    assert run["points"]("optim/lr")["step"] == list(range(1, 11))
+    assert not any("@2" in key for key in run["metrics"])
 
 
 def test_training_is_bit_identical(root: Root, train: Train) -> None:

@@ -34,6 +34,22 @@ def test_fit_from_a_checkpoint_continues_its_run(both: Kit, root: Path, tmp_path
     assert recorded.values("progress/micro_step") == recorded.values("progress/samples") == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize("same", [False, True], ids=["a new logger", "the same logger"])
+def test_going_back_in_the_process_that_saved(both: Kit, root: Path, tmp_path: Path, same: bool) -> None:
+    """A fit that does steps again which this process did is the next attempt too: no step is told of twice."""
+    first = both.RankZeroLogger()
+    trainer = both.trainer(tmp_path, logger=first)
+    trainer.checkpoint_callback.save_top_k = -1
+    trainer.fit(both.Model())
+    checkpoint = trainer.checkpoint_callback.format_checkpoint_name({"epoch": 0, "step": 3})
+    both.trainer(tmp_path, logger=first if same else both.RankZeroLogger()).fit(both.Model(), ckpt_path=checkpoint)
+    rankzero.finish()
+    recorded = only(root)
+    assert [start.attempt for start in recorded.starts] == [1, 2]
+    assert recorded.steps("loss") == [0, 1, 2, 3, 4, 5, 3, 4, 5]
+    assert recorded.values("progress/micro_step") == recorded.values("progress/samples") == [1, 2, 3, 4, 5, 6, 4, 5, 6]
+
+
 def test_a_version_given_by_hand_wins(kit: Kit, root: Path, tmp_path: Path) -> None:
     """Who names a run gets that run, whatever the checkpoint says."""
     checkpoint = _trained(kit, tmp_path)
