@@ -353,8 +353,11 @@ class Run:
         return f"<Run {self.project}/{self.name} {self.state}>"
 
     def adopt(self, run_id: str) -> bool:
-        """Be the run of this id, which a checkpoint has named, while nothing but config was recorded; whether it is now."""
-        return not self.settings.run_id and self._process.adopt(run_id)
+        """Be the run of this id, which a checkpoint has named, while nothing but config was recorded; whether it is now.
+
+        Without an id it is a new run after all: what the checkpoint named when the run was made is not gone on with.
+        """
+        return not (run_id and self.settings.run_id) and self._process.adopt(run_id)
 
     def feed(self, source: Source) -> None:
         """See `rankzero.plugin.feed`."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rankzero.plugin import Run, guard, guarded
+from rankzero.plugin import Run, guard, guarded, read_settings
 
 KEY = "rankzero"
 _FILE = "_CHECKPOINT_METADATA"
@@ -29,16 +29,16 @@ class Identity:
                 _PLACE not in signature.parameters or _PLACE in signature.bind_partial(*args, **kwargs).arguments
             ):
                 return False
-            kwargs[_PLACE] = {**(kwargs.get(_PLACE) or {}), KEY: {"run": run.id}}
+            kwargs[_PLACE] = {**(kwargs.get(_PLACE) or {}), KEY: {"run": run.id, "project": run.project}}
             return True
         return False
 
     @guarded("reading whose checkpoint it is")
     def read(self, folder: Any) -> None:
         """Take note of the run that wrote the checkpoint in a folder."""
-        told = run_of(folder)
-        if told:
-            self.restored = told
+        told, here = _told(folder), read_settings().project
+        if told.get("run") and told.get("project", here) == here:
+            self.restored = str(told["run"])
 
 
 def run_of(folder: Any) -> str:
@@ -50,16 +50,21 @@ def run_of(folder: Any) -> str:
     Returns:
         The id; empty if there is no checkpoint, or no run wrote it.
     """
+    return str(_told(folder).get("run") or "")
+
+
+def _told(folder: Any) -> dict[str, Any]:
     place = Path(folder) if isinstance(folder, str) else folder
     if not place.exists():
-        return ""
+        return {}
     files = [place / _FILE, *(step / _FILE for step in place.iterdir())]
     found = [file for file in files if file.exists()]
     if not found:
-        return ""
+        return {}
     newest = max(found, key=_written)
     told = (json.loads(newest.read_text()) or {}).get(_PLACE) or {}
-    return str((told.get(KEY) or {}).get("run") or "")
+    mine: dict[str, Any] = told.get(KEY) or {}
+    return mine
 
 
 def _written(file: Any) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rankzero.plugin import Run, current_run, read_settings, training_run
+from rankzero.plugin import Run, current_run, holding, read_settings, training_run
 from rankzero_jax.identity import identity
 
 NAME = "jax"
@@ -35,7 +35,17 @@ def _training_run() -> Run | None:
     continued = identity.restored
     if continued and (current_run() is not None or read_settings().run_id):
         continued = ""
-    return training_run(NAME, run_id=continued)
+    if not continued:
+        return training_run(NAME)
+    with holding():  # the optimizer's count may say that nothing is gone on with
+        run = _met.continues = training_run(NAME, run_id=continued)
+    return run
+
+
+def begins_anew(run: Run) -> None:
+    """A new optimizer takes its first step: the checkpoint that was read is where it starts from, not a run to go on with."""
+    if run is _met.continues:
+        run.adopt("")
 
 
 def suffix(ordinal: int) -> str:
@@ -47,6 +57,7 @@ class _Met:
     def __init__(self) -> None:
         self.run: Run | None = None
         self.numbers: list[int] = []
+        self.continues: Run | None = None
 
 
 _met = _Met()
@@ -59,6 +70,11 @@ def suffix_in(run: Run, number: int) -> str:
     if number not in _met.numbers:
         _met.numbers.append(number)
     return suffix(_met.numbers.index(number) + 1)
+
+
+def steps_before(counted: Any, length: int) -> int:
+    """How many steps an optimizer had done before these, by its own count after them, which is waited for."""
+    return int(np.asarray(counted).reshape(-1)[-1]) - length
 
 
 class Numbering:
@@ -94,7 +110,7 @@ class Numbering:
             length: how many steps there are.
         """
         if self._next is None:
-            done = None if counted is None else int(np.asarray(counted).reshape(-1)[-1]) - length
+            done = None if counted is None else steps_before(counted, length)
             self._next = max(self._run.step, self._first) if done is None else done + self._first
         number, self._next = self._next, self._next + length
         return number

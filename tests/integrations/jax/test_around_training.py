@@ -27,7 +27,7 @@ import rankzero_jax
 from rankzero import errors
 from rankzero.query import find_run
 from rankzero.records import Media
-from rankzero.testing import Jobs
+from rankzero.testing import Jobs, Recorded, folders
 from rankzero_jax.compiles import Compiles
 from rankzero_jax.memory import Memory
 
@@ -107,7 +107,7 @@ class One:
 kept = (One if "v1" in sys.argv else Zero)(pathlib.Path("kept").absolute())
 if kept.last is not None:
     found = kept.load({"w": w, "s": s})
-    w, s = found["w"], found["s"]
+    w, s = found["w"], tx.init(w) if "anew" in sys.argv else found["s"]
 for i in range(0 if kept.last is None else kept.last + 1, int(sys.argv[1])):
     w, s = step(w, s)
     if i % 3 == 2:
@@ -138,6 +138,22 @@ def test_resumed_from_a_checkpoint(jobs: Jobs, tmp_path: Path, api: str) -> None
         assert rankzero_jax.run_of(places[1]) == found.id
     assert [event.message for event in found.events("checkpoint")] == [str(place) for place in places]
     assert rankzero_jax.run_of(tmp_path / "nowhere") == ""
+
+
+@pytest.mark.slow
+def test_a_checkpoint_to_start_from(jobs: Jobs, tmp_path: Path) -> None:
+    """With a new optimizer, or in another project, what a checkpoint begins is a run of its own: no step of the other's is replaced."""
+    pytest.importorskip("orbax.checkpoint", reason="Orbax is not installed: pip install 'rankzero[jax]'")
+    script = tmp_path / "train.py"
+    script.write_text(RESUMED)
+    jobs.run([sys.executable, script, "5"], below=True)
+    first = jobs.only()
+    jobs.run([sys.executable, script, "8", "anew"], below=True)
+    jobs.run([sys.executable, script, "12"], below=True, environ={"RANKZERO_PROJECT": "other"})
+    found = {recorded.id: recorded for recorded in map(Recorded, folders(jobs.root))}
+    assert len(found) == 3
+    assert found.pop(first.id).steps("loss") == [1, 2, 3, 4, 5]
+    assert sorted(sorted(recorded.steps("loss")) for recorded in found.values()) == [[1, 2, 3, 4, 5], [4, 5, 6, 7, 8, 9]]
 
 
 def test_what_orbax_does_in_the_background_is_no_checkpoint_time(run: rankzero.Run, jobs: Jobs, tmp_path: Path) -> None:
