@@ -38,8 +38,16 @@ def model_facts(model: Any) -> dict[str, Any]:
 
 
 def optimizer_facts(optimizer: Any) -> dict[str, Any]:
-    """An optimizer's class and its own configuration, a learning rate schedule's included."""
-    return {"class": type(optimizer).__name__, **_simple(optimizer.get_config())}
+    """An optimizer's class and its own configuration, a learning rate schedule's included.
+
+    Of one whose variables hold no numbers now, as in a function that is being compiled, no more than its class.
+    """
+    try:
+        with keras.StatelessScope():  # variables are what they are outside of it, whatever one around this says
+            config = optimizer.get_config()
+    except (TypeError, RuntimeError):  # JAX's, for an array that is traced, or was donated
+        config = {}
+    return {"class": type(optimizer).__name__, **_simple(config)}
 
 
 def compile_facts(model: Any) -> dict[str, Any]:

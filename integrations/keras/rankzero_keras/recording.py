@@ -19,6 +19,7 @@ from rankzero.plugin import (
     release,
     report,
     started_by_run,
+    training_failed,
     training_run,
 )
 from rankzero_keras import calls, describing, identity
@@ -27,7 +28,8 @@ from rankzero_keras.callback import RankZeroCallback
 from rankzero_keras.clock import Clock
 from rankzero_keras.identity import Origin
 from rankzero_keras.integration import NAME
-from rankzero_keras.measuring.rates import batchwise
+from rankzero_keras.measuring.applied import steps_itself, suffix
+from rankzero_keras.measuring.rates import batchwise, optimizer_of
 from rankzero_keras.measuring.wanted import Wanted, wanted
 from rankzero_keras.rows import rows_of
 from rankzero_keras.training import PRECEDENCE, Training
@@ -37,6 +39,8 @@ OWN = ("loop", "loss", "optim/lr", "grad/norm", "time/step", "throughput/samples
 
 _loops: weakref.WeakKeyDictionary[Run, int] = weakref.WeakKeyDictionary()
 """How many models of loops of the program's own a run has."""
+
+ELSEWHERE = "a model was evaluated whose checkpoint is another run's: to record it, call rankzero.init before"
 
 SHORT = {"evaluation": "eval", "checkpoint": "checkpoint"}
 
@@ -71,6 +75,7 @@ class Recording:
         self.origin: Origin | None = None
         self._loop: Training | None = None
         self._saved = ""
+        self._own_optimizer: dict[str, Any] = {}
         self._trained = False
         self.watched: tuple[Run, Wanted] | None = None
 
@@ -96,7 +101,7 @@ class Recording:
     def failed(self, error: BaseException) -> None:
         """What the model did ended with an error."""
         if self._active and self._run is not None:
-            self._run.event("training-failed", f"{type(error).__name__}: {error}"[:1000], rank=self._run.rank)
+            training_failed(self._run, error)
 
     def end(self) -> None:
         """The model is done with it."""
@@ -135,7 +140,7 @@ class Recording:
         self.training.batches = calls.batches(found)
         if run.rank == 0:
             self._describe(run, model, callbacks, calls.arguments(found))
-            if not model.variables:
+            if not model.variables or steps_itself(model):
                 self.training.built = self._describe_built
 
     def train_ended(self) -> None:
@@ -212,7 +217,8 @@ class Recording:
         run = self._run
         if self.training is None and run is not None and run.state == "running":
             found = row_of({f"test_{name}": value for name, value in kept(logs).items()})
-            rows_of(run).log(found, self._done)
+            before = self.origin.step if self.origin is not None and self.origin.run == run.id else 0
+            rows_of(run).log(found, max(self._done, before))
             report("metrics", "recorded", NAME)
 
     @property
@@ -240,7 +246,7 @@ class Recording:
 
     def begin_phase(self, phase: str) -> bool:
         """Training is interrupted; false if it is already, or nothing is recorded."""
-        run = self._of_now()
+        run = None if self._is_elsewhere() else self._of_now()
         if run is None or self._phase is not None:
             return False
         self._phase, self._phase_name = run.phase(phase), phase
@@ -315,6 +321,16 @@ class Recording:
         fresh = (Recording.last is not None and before is not self and not beside) or run is None
         return training_run(NAME, run_id=again, fresh=fresh)
 
+    def _is_elsewhere(self) -> bool:
+        """Whether the run that an integration made last is not that of this model, which was loaded and has none open."""
+        run = current_run()
+        if not self._active or self.existing() is not None or self.origin is None or run is None:
+            return False
+        if self.origin.run == run.id or not opened_here(run):
+            return False
+        report("evaluation", "seen", NAME, ELSEWHERE)
+        return True
+
     def _project(self) -> str:
         given = {} if self._options is None else self._options.given
         return str(given.get("project") or read_settings().project)
@@ -322,8 +338,21 @@ class Recording:
     def _describe_built(self) -> None:
         """The first batch has built the model."""
         run, model = self.existing(), self._model()
-        if run is not None and model is not None:
-            run.config.update({"model": describing.model_facts(model)}, source=NAME)
+        if run is None or model is None or self.training is None:
+            return
+        facts = {"model": describing.model_facts(model)}
+        if steps_itself(model):
+            facts |= self._optimizers(model, self.training)
+        run.config.update(facts, source=NAME)
+
+    def _optimizers(self, model: Any, training: Training) -> dict[str, Any]:
+        """Those that a step of the program's own applies, which has been taken."""
+        own, found = optimizer_of(model), enumerate(training.applied.of(model), 1)
+        return {
+            f"optimizer{suffix(number)}": self._own_optimizer if one is own else describing.optimizer_facts(one)
+            for number, one in found
+            if one is not None
+        }
 
     def _describe(self, run: Run, model: Any, callbacks: Any, arguments: dict[str, Any]) -> None:
         facts = {
@@ -334,7 +363,12 @@ class Recording:
             "devices": describing.devices(),
         }
         if getattr(model, "optimizer", None) is not None:
-            facts["optimizer"] = describing.optimizer_facts(model.optimizer)
+            # Now: in the middle of a fit JAX has its variables.
+            self._own_optimizer = describing.optimizer_facts(model.optimizer)
+            if not steps_itself(model):
+                facts["optimizer"] = self._own_optimizer
+            elif self._loop is not None:
+                facts |= self._optimizers(model, self._loop)
         run.config.update(facts, source=NAME)
         for monitor, goal in describing.goals(getattr(callbacks, "callbacks", ())).items():
             run.define_metric(monitor, summary="best,last", goal=goal)

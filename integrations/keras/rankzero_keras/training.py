@@ -14,8 +14,9 @@ from rankzero.plugin import Run, claim, report, warn_once
 from rankzero_keras.arriving import kept, row_of
 from rankzero_keras.clock import Clock
 from rankzero_keras.integration import NAME
+from rankzero_keras.measuring import applied
 from rankzero_keras.measuring.programs import Programs, programs_of
-from rankzero_keras.measuring.rates import Rates, iterations
+from rankzero_keras.measuring.rates import iterations
 from rankzero_keras.measuring.wanted import Wanted
 from rankzero_keras.rows import Row, rows_of
 
@@ -52,6 +53,7 @@ class Training:
         suffix: of its metrics, "@2" for the second model of a loop.
 
     Attributes:
+        applied: the optimizers of its steps.
         before: the steps before it began.
         measured: whether it has been decided what is measured.
         samples: in a batch, 0 if unknown.
@@ -78,8 +80,9 @@ class Training:
         self._model = model
         self._clock = clock
         self._every = batches
-        self._rates = Rates(model)
-        self._rates.often = often
+        applied.install()
+        self.applied = applied.Applied() if listed is None else applied.applied_of(model)
+        self._rates = applied.AppliedRates(model, self.applied, often=often)
         self._iterations = iterations(model)
         self.before = self._done = self._at_epoch = max(self._iterations, done)
         self._ahead = _executed_at_once(model) - 1 if TELLS_OF_FIRST and listed is not None else 0
@@ -123,6 +126,7 @@ class Training:
     def end(self) -> None:
         """The fit is over."""
         self.tell()
+        self._listen(False)
         trainings.pop(self._key, None)
         self._done, self._light = self.done, False
         counted.pop(self._key, None)
@@ -137,6 +141,7 @@ class Training:
         if self._light:
             counted[self._key] = -1
             self._rates.look()
+            self._listen(True)
 
     def batch_began(self) -> None:
         """A batch begins, and callbacks have heard of it."""
@@ -144,11 +149,13 @@ class Training:
         self._rates.look()
         if self._programs is not None:
             self._programs.choose(self.done + 1)
+        self._listen(True)
 
     def batch_ended(self, batch: int, logs: Any) -> None:
         """A batch, counted from 0 within its epoch, was trained on."""
         clock = self._clock
         spent = clock.end()
+        self._listen(False)
         before, step = self._done, self._number(batch)
         self._done = step
         sample = self._programs.done(self._suffix) if self._programs is not None else None
@@ -156,10 +163,10 @@ class Training:
             if sample:
                 self._rows.log(sample, step)
             return
-        rate = self._rate()
-        self._last = step, logs, rate is not None
+        rates = self._rate()
+        self._last = step, logs, bool(rates)
         steps = max(1, step - before)
-        self._rows.put((clock.ended, step, self._made, kept(logs), rate, sample, spent / steps, clock.input / steps))
+        self._rows.put((clock.ended, step, self._made, kept(logs), rates, sample, spent / steps, clock.input / steps))
 
     def left(self) -> None:
         """The callbacks have heard of the batch's end."""
@@ -177,6 +184,7 @@ class Training:
 
     def epoch_ended(self, logs: Any) -> None:
         """An epoch is over, its validation included."""
+        self._listen(False)
         self._describe_built()
         self._rates.soon()
         at_last, last, rated = self._last
@@ -186,9 +194,8 @@ class Training:
         self._known.update([*told])
         found = {name: value for name, value in told.items() if name not in there}
         found["progress/epoch"] = self._epoch
-        rate = None if rated and at_last == self.done else self._rate()
-        if rate is not None:
-            found["optim/lr"] = rate
+        if not rated or at_last != self.done:
+            found |= self._rate()
         self._rows.put((monotonic(), self.done, _of_epoch, found))
         report("metrics", "recorded", NAME)
         self.tell()
@@ -201,13 +208,10 @@ class Training:
             self._rows.put((monotonic(), self.done, _of_epoch, found))
 
     def _made(
-        self, logs: dict[str, Any], rate: float | None, sample: dict[str, Any] | None, spent: float, waited: float
+        self, logs: dict[str, Any], rates: dict[str, float], sample: dict[str, Any] | None, spent: float, waited: float
     ) -> Iterator[Row]:
         """The rows of a batch."""
-        row = row_of(logs)
-        if rate is not None:
-            row["optim/lr"] = rate
-        yield None, self._named(row) | (sample or {})
+        yield None, self._named(row_of(logs) | rates) | (sample or {})
         if spent > 0 and "time/step" in self._ours:
             times = {"time/step": spent} if self._key == NO_LIST else {"time/step": spent, "time/input": waited}
             if self.samples and "throughput/samples" in self._ours:
@@ -231,12 +235,19 @@ class Training:
             self._untold.discard(quantity)
             report(quantity, "recorded", NAME)
 
-    def _rate(self) -> float | None:
+    def _rate(self) -> dict[str, float]:
         if "optim/lr" not in self._ours:
-            return None
-        rate = self._rates.of_step(self._iterations + self.done - self.before)
-        self._rated = self._rated or rate is not None
-        return rate
+            return {}
+        rates = self._rates.of_step(self._iterations + self.done - self.before)
+        self._rated = self._rated or bool(rates)
+        return rates
+
+    def _listen(self, begins: bool) -> None:
+        """A batch (where only epochs are told of: an epoch) is trained on from now, or until now."""
+        if begins:
+            applied.now.step = self.applied
+        elif applied.now.step is self.applied:
+            applied.now.step = None
 
     def _measuring(self, model: Any, wanted: Wanted) -> Programs | None:
         programs = programs_of(model, wanted)

@@ -153,7 +153,10 @@ def test_a_checkpoint_to_start_from(jobs: Jobs, tmp_path: Path) -> None:
     found = {recorded.id: recorded for recorded in map(Recorded, folders(jobs.root))}
     assert len(found) == 3
     assert found.pop(first.id).steps("loss") == [1, 2, 3, 4, 5]
-    assert sorted(sorted(recorded.steps("loss")) for recorded in found.values()) == [[1, 2, 3, 4, 5], [4, 5, 6, 7, 8, 9]]
+    assert sorted(sorted(recorded.steps("loss")) for recorded in found.values()) == [
+        [1, 2, 3, 4, 5],
+        [4, 5, 6, 7, 8, 9],
+    ]
 
 
 def test_what_orbax_does_in_the_background_is_no_checkpoint_time(run: rankzero.Run, jobs: Jobs, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.integrations.keras.conftest import Root
 from tests.integrations.keras.tiny import data, model
 
 import rankzero
+from rankzero.records import Capture
 from rankzero_keras import RankZeroCallback, RankZeroModelCheckpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -76,9 +77,29 @@ def test_fine_tuning_is_another_run(root: Root) -> None:
     rankzero.finish()
     loaded.fit(*data(), batch_size=16, callbacks=[RankZeroCallback()], verbose=0)
     first, second = root.runs()
-    assert first.values("test_loss")
+    assert first.steps("test_loss") == [4]
     assert _steps(first) == [1, 2, 3, 4]
     assert _steps(second) == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("mine", [False, True])
+def test_a_checkpoint_of_another_run_is_evaluated(root: Root, mine: bool) -> None:
+    """Its metrics are not put down for the model that was fitted last: the report says so; a run of the user's own takes them."""
+    made, callback = model(), RankZeroCallback()
+    made.fit(*data(), batch_size=16, callbacks=[callback], verbose=0)
+    made.save(root.folder / "a.keras")
+    if mine:
+        rankzero.finish()
+        rankzero.init(project="mine", dir=root.path)
+    else:
+        model().fit(*data(), batch_size=16, callbacks=[callback], verbose=0)
+    loaded = keras.models.load_model(root.folder / "a.keras")
+    loaded.evaluate(*data(), callbacks=[callback], verbose=0)
+    recorded = root.runs()
+    assert [bool("test_loss" in one.series) for one in recorded] == [False, mine]
+    lines = [one for one in recorded[1].records if isinstance(one, Capture) and one.what == "evaluation"]
+    assert [("another run's" in line.why) for line in lines] == ([] if mine else [True])
+    assert len(recorded) == 2
 
 
 class Falls(keras.callbacks.Callback):  # type: ignore[misc, name-defined]

@@ -1,4 +1,4 @@
-"""What only JAX has: `keras.distribution`."""
+"""What only JAX has: `keras.distribution`, and steps of optimizers in functions that the program compiles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import pytest
 pytest.importorskip("keras", reason="Keras is not installed: pip install 'rankzero[keras]'")
 from tests.integrations.keras.conftest import BACKEND, Root
 
+from rankzero.run.requirements import complaint
+
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BACKEND != "jax", reason="the backend is another one")]
+
+heard = pytest.mark.skipif(
+    BACKEND == "jax" and bool(complaint("jax", "0.8")), reason="JAX is too old to see steps of compiled functions"
+)
 
 
 def test_batches_spread_over_devices(root: Root) -> None:
@@ -18,3 +24,25 @@ def test_batches_spread_over_devices(root: Root) -> None:
     assert recorded.values("grad/norm") == pytest.approx([told["norm"]], rel=1e-3)
     assert recorded.steps("loss") == [1]
     assert len(recorded.config["devices"]) == 2
+
+
+@heard
+@pytest.mark.parametrize("how", ["added up", "scaled"])
+def test_optimizers_in_a_jitted_loop(root: Root, how: str) -> None:
+    """Gradients that are added up are a step each; of a scaled loss, loss and gradient are the program's own, unscaled."""
+    below = root.script("jitted.py", how, RANKZERO_LOG_EVERY="1")
+    assert root.script("jitted.py", how, below=False) == below
+    recorded = root.only()
+    assert recorded.steps("loss") == [1, 2, 3, 4]
+    assert recorded.values("loss") == pytest.approx(below["losses"], rel=1e-4)
+    assert recorded.values("grad/norm") == pytest.approx(below["norms"], rel=1e-4)
+    assert recorded.values("optim/lr") == pytest.approx([0.01] * 4)
+    assert recorded.config["optimizer"]["class"] == ("LossScaleOptimizer" if how == "scaled" else "SGD")
+
+
+@heard
+def test_a_fit_that_adds_gradients_up_is_left_alone(root: Root) -> None:
+    """What listens to loops of one's own on JAX looks at nothing while Keras drives: it has nothing to complain of."""
+    root.script("jitted.py", "fit")
+    assert root.warned == ""
+    assert sorted(set(root.only().steps("loss"))) == [1, 2, 3, 4]

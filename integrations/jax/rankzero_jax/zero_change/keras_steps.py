@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-from rankzero.plugin import guarded, replace
+from rankzero.plugin import after_import, guarded, replace
+from rankzero_jax.runs import of_the_loop
+from rankzero_jax.taps import collector
 from rankzero_jax.zero_change.updates import Updates
 
 MODULE = "keras.src.optimizers.base_optimizer"
 """Where Keras has them: the package itself is not complete when it imports JAX."""
+
+SCALING = "keras.src.optimizers.loss_scale_optimizer"
+"""The one of them that calls another, within a `cond` which hands nothing out."""
+
+
+class _Here(threading.local):
+    """In this thread: whether an optimizer is called by another."""
+
+    within = False
 
 
 class KerasSteps:
@@ -18,17 +30,28 @@ class KerasSteps:
 
     def __init__(self, updates: Updates) -> None:
         self._updates = updates
+        self._here = _Here()
 
     def install(self, module: ModuleType) -> None:
         """Listen to the optimizers of Keras, where it computes with JAX."""
         if module.backend.backend() == "jax":
             replace(module.BaseOptimizer, "stateless_apply", self._around)
+            after_import(SCALING, self._install_scaling)
+
+    def _install_scaling(self, module: ModuleType) -> None:
+        replace(module.LossScaleOptimizer, "stateless_apply", self._around)
 
     def _around(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        note = guarded("looking at an optimizer step")(self._note)
+        note, here = guarded("looking at an optimizer step")(self._note), self._here
 
         def stateless_apply(optimizer: Any, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
-            after = original(optimizer, optimizer_variables, grads, trainable_variables)
+            if here.within:
+                return original(optimizer, optimizer_variables, grads, trainable_variables)
+            here.within = True
+            try:
+                after = original(optimizer, optimizer_variables, grads, trainable_variables)
+            finally:
+                here.within = False
             note(optimizer, grads, (trainable_variables, optimizer_variables), after[1])
             return after
 
@@ -41,18 +64,42 @@ class KerasSteps:
         before: tuple[Sequence[Any], Sequence[Any]],
         slots: Sequence[Any],
     ) -> None:
-        """Gradients are those that the optimizer uses: clipped, if it clips."""
+        """Gradients are those that the optimizer uses: unscaled, and clipped, if it clips. Of several that it adds up, each is a step."""
         import keras
 
-        paths = [variable.path for variable in optimizer._trainable_variables]  # noqa: SLF001 - as `stateless_apply` does
+        if of_the_loop() is None:
+            return
+        own = getattr(optimizer, "inner_optimizer", optimizer)
+        paths = [variable.path for variable in own._trainable_variables]  # noqa: SLF001 - as `stateless_apply` does
         params, held = before
-        clipped = optimizer._clip_gradients(list(gradients))  # noqa: SLF001 - as `apply` does
         with keras.StatelessScope(state_mapping=list(zip(optimizer.variables, held, strict=True))):
-            rate = keras.ops.convert_to_tensor(optimizer.learning_rate)
-        (count,) = (slot for one, slot in zip(optimizer.variables, slots, strict=True) if one is optimizer.iterations)
+            rate = keras.ops.convert_to_tensor(own.learning_rate)
+            used = _unscaled(optimizer, list(gradients))
+        if not own.gradient_accumulation_steps:
+            used = own._clip_gradients(used)  # noqa: SLF001 - as `apply` does
+        counted = own._iterations  # noqa: SLF001 - `iterations` leaves out those that are added up
+        (count,) = (slot for one, slot in zip(optimizer.variables, slots, strict=True) if one is counted)
         state = {"count": count, "slots": slots}
-        given = {"updates": _named(paths, clipped), "params": _named(paths, params)}
+        given = {"updates": _named(paths, used), "params": _named(paths, params)}
         self._updates.note(optimizer, given, state, rate)
+
+
+def _unscaled(optimizer: Any, gradients: list[Any]) -> list[Any]:
+    """Gradients of the loss itself, to which the value that was differentiated is put right as well."""
+    import keras
+
+    scale = getattr(optimizer, "dynamic_scale", None)
+    if scale is None:
+        scale = optimizer.loss_scale_factor
+    if scale is None:
+        return gradients
+    scale = keras.ops.convert_to_tensor(scale)
+    unscaled = [None if one is None else one / scale.astype(one.dtype) for one in gradients]
+    there = collector()
+    loss = None if there is None else there.take_loss(gradients)
+    if there is not None and loss is not None:
+        there.differentiated(loss / scale, unscaled)
+    return unscaled
 
 
 def _named(paths: Sequence[str], leaves: Sequence[Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rankzero_keras import describing
 from rankzero_keras.integration import NAME
 from rankzero_keras.listening.compiled import Compiled, Functions
 from rankzero_keras.measuring import taps
+from rankzero_keras.measuring.applied import suffix as suffix_of
 from rankzero_keras.measuring.programs import Programs
 from rankzero_keras.measuring.rates import Rates, inner
 from rankzero_keras.measuring.wanted import wanted
@@ -47,20 +48,18 @@ class Loops:
     def install(self) -> None:
         """Listen, once however often it is asked for; outside of what measures gradients."""
         taps.install()
-        for owner in keras.optimizers.Optimizer.__mro__:
+        for owner in (*keras.optimizers.Optimizer.__mro__, keras.optimizers.LossScaleOptimizer):
             if "apply" in owner.__dict__:
                 replace(owner, "apply", self.around)
             if "stateless_apply" in owner.__dict__ and keras.backend.backend() == "jax" and FOR_JAX in sys.modules:
                 replace(owner, "stateless_apply", self._around_stateless)
-        if "apply" in keras.optimizers.LossScaleOptimizer.__dict__:
-            replace(keras.optimizers.LossScaleOptimizer, "apply", self.around)
 
     def _around_stateless(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For an optimizer's `stateless_apply`, to which the integration for JAX listens: only its run is seen to here."""
         begin = guarded("noticing an optimizer step")(self._meet_jitted)
 
         def stateless_apply(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-            if not self._busy():
+            if not self._busy() and not self._depth:
                 begin(optimizer)
             self._depth += 1
             try:
@@ -77,7 +76,7 @@ class Loops:
         if run is not None:
             self._jitted[optimizer] = run
             Recording.last = weakref.ref(optimizer)
-            _describe(run, optimizer, _suffix(list(self._jitted.values()).count(run)))
+            _describe(run, optimizer, suffix_of(list(self._jitted.values()).count(run)))
 
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For an optimizer's `apply`."""
@@ -140,7 +139,7 @@ class Loops:
         if run is None:
             return None
         others = sum(other.run is run for other in self._known.values())
-        suffix = loop.suffix if loop is not None and loop.run is run else _suffix(others + 1)
+        suffix = loop.suffix if loop is not None and loop.run is run else suffix_of(others + 1)
         _describe(run, optimizer, suffix)
         made = self._known[optimizer] = kind(run, optimizer, suffix)
         Recording.last = weakref.ref(made)
@@ -198,11 +197,6 @@ def _describe(run: Run, optimizer: Any, suffix: str) -> None:
     if run.rank == 0:
         run.config.update({f"optimizer{suffix}": describing.optimizer_facts(optimizer)}, source=NAME)
         run.config.update({"versions": describing.versions(), "devices": describing.devices()}, source=NAME)
-
-
-def _suffix(number: int) -> str:
-    """What stands behind the names of a run's second, third, ... optimizer."""
-    return f"@{number}" if number > 1 else ""
 
 
 def _of_told(optimizer: Any, grads: list[Any]) -> Programs | None:

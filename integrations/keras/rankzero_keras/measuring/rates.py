@@ -52,8 +52,12 @@ class Rates:
         self._fixed = False
         self.often = True
 
-    def of_step(self, done: int) -> float | None:
-        """The rate that step number `done`, counted from 1 by the optimizer, was made with; None if it is not to be had now."""
+    def of_step(self, done: int | None) -> float | None:
+        """The rate that step number `done`, counted from 1 by the optimizer, was made with; None if it is not to be had now.
+
+        Args:
+            done: None for the last one; the optimizer is asked for its number, where that is to be had.
+        """
         if self._fixed and self._wait > 0:
             self._wait -= 1
             return self._last
@@ -79,11 +83,15 @@ class Rates:
         """The next one is wanted, whatever it costs."""
         self._seen = self._wait = 0
 
-    def _scheduled(self, schedule: Any, done: int) -> float | None:
+    def _scheduled(self, schedule: Any, done: int | None) -> float | None:
         self._seen += 1
         if self._seen > 1 and self._seen % self._distance:
             return None
         began = perf_counter()
+        if done is None:
+            if self._away:
+                return None
+            done = iterations(self._model)
         try:
             rate = float(keras.ops.convert_to_numpy(schedule(done - 1) if _takes_step(schedule) else schedule()))
         except (TypeError, ValueError):
