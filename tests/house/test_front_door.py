@@ -21,7 +21,7 @@ BETWEEN_ROOMS = "adopt become_nobody become_silent feed recorded_before"
 
 PLUGIN = """
 Deferred Histogram Integration MissingDependencyError Run after_import changes claim current_run feed guard guarded holding log_aside
-offer_config open_run opened_here part plain read_settings recorded_before release replace report require restore started_by_run training_run warn_once
+offer_config open_run opened_here part plain read_settings recorded_before release replace report require restore started_by_run training_failed training_run warn_once
 """
 
 
