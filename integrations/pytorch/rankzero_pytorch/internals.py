@@ -87,6 +87,11 @@ graph_task = torch._C._current_graph_task_id  # noqa: SLF001
 """Which backward pass this thread is in the middle of; -1 for none."""
 
 
+def changes_of(tensor: Tensor) -> int:
+    """How often a tensor was written to in place."""
+    return tensor._version  # noqa: SLF001
+
+
 class LoaderFacts(NamedTuple):
     """What a DataLoader's iterator knows: samples per batch, by how many ranks the data is shared out, and who collates."""
 

@@ -112,10 +112,23 @@ def test_two_models_that_take_turns(record: Record) -> None:
     assert (config["model"]["parameters"], config["model@2"]["parameters"]) == (49, 12)
 
 
+def test_two_models_that_accumulate_side_by_side(record: Record) -> None:
+    """Each optimizer's loss is that of the passes that gave it gradients, from the first step on."""
+    printed, found = record("in_turns.py")
+    assert found.values("loss") == pytest.approx(printed["first"])
+    assert found.values("loss@2") == pytest.approx(printed["second"])
+
+
 def test_gradients_set_to_zero_between_two_passes(record: Record) -> None:
     """What went before is forgotten, though the model set them to zero, or an optimizer around the one that steps."""
     printed, found = record("perturbed.py")
     assert found.values("loss") == pytest.approx(printed["losses"])
+
+
+def test_samples_before_the_first_step(record: Record) -> None:
+    """What a program looks at before it trains is not counted as trained on; of two loaders read side by side both are."""
+    _, found = record("baseline.py")
+    assert found.values("progress/samples") == [6 * step for step in range(1, 9)]
 
 
 def test_models_one_after_another(record: Record) -> None:

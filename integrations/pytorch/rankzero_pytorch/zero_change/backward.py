@@ -31,6 +31,7 @@ class Backward:
         clock, gaps, phases, losses = self._clock, self._gaps, self._phases, self._losses
         begin = guarded("looking at a backward pass")(self._begin)
         end = guarded("looking at a loss")(self._end)
+        begin_loss = guarded("looking at who gets gradients")(losses.begin)
 
         def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> Any:
             if tracing() or compiler_of_frames() is not None:
@@ -39,6 +40,8 @@ class Backward:
                 return original(tensors, grad_tensors, *args, **kwargs)
             if phases.interrupted or gaps.device is not None:
                 begin()
+            if losses.closely:
+                begin_loss()
             clock.in_backward = True
             began = perf_counter()
             try:
@@ -46,8 +49,9 @@ class Backward:
             finally:
                 clock.backward += perf_counter() - began
                 clock.in_backward = False
-                if type(tensors) is Tensor and grad_tensors is None and losses.plain and tensors.is_cpu:
-                    losses.backwards += 1  # the common case, quickly
+                common = type(tensors) is Tensor and grad_tensors is None and losses.plain and tensors.is_cpu
+                if common and not losses.closely:
+                    losses.backwards += 1  # quickly
                     if losses.wanted and tensors.numel() == 1:
                         losses.values.append(tensors.item())
                 else:

@@ -38,6 +38,11 @@ class Clock:
         self.input = self.backward = self.waited = 0.0
         self._elsewhere = self._mark = self._left = 0.0
 
+    @property
+    def before_training(self) -> bool:
+        """Neither a step nor a backward pass was seen yet."""
+        return not (self._mark or self.backward)
+
     def forget(self) -> None:
         """Whatever came before does not count: the next step is the first."""
         self._mark = 0.0

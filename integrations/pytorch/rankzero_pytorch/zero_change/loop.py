@@ -29,6 +29,7 @@ class Loop:
     def __init__(self) -> None:
         clock, gaps, losses = Clock(), Gaps(), Losses()
         phases = Phases(clock, gaps)
+        losses.tell_apart()
         self.backward = Backward(losses, clock, gaps, phases)
         self.writers = Writers()
         self.seen = Seen(clock, gaps, losses, phases, Samples(clock), Scaling(losses))
@@ -120,5 +121,6 @@ class Loop:
         self.seen.phases.attach(recorded)
         self.seen.clock.forget()
         self.seen.losses.wanted = True
+        self.seen.losses.tell_apart()
         self.writers.attach(recorded)
         self._recording = None if recorded is None else Recording(recorded, self.seen)

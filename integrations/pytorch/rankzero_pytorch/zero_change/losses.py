@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from torch import Tensor
@@ -10,6 +11,13 @@ from torch.optim import Optimizer
 
 from rankzero.plugin import report
 from rankzero_pytorch.internals import shard_type
+from rankzero_pytorch.zero_change.attribution import Attribution, key_of
+from rankzero_pytorch.zero_change.model import Living
+
+MOST_TOLD_APART = 16
+"""Of more optimizers than this (one for each layer, say) nobody asks which a pass was for."""
+MOST_LEFT = 4096
+"""Losses of passes for other optimizers than those that step: so many may wait for theirs."""
 
 
 class Losses:
@@ -17,10 +25,12 @@ class Losses:
 
     The loss of a step is their sum: what the gradient, which accumulates as well, is the gradient of. A program that divides
     each micro-batch's loss by their number gets the mean it means, and one that does not gets the sum it trains on. A
-    GradScaler's factor is left out.
+    GradScaler's factor is left out. Of several optimizers each has the losses of the passes that gave it gradients; a pass for
+    two of them counts for the one that steps first.
 
     Attributes:
         backwards: how many backward passes there were, the program's micro-steps.
+        closely: `begin` is to be called before each pass: there may be several optimizers.
         inside: a closure is being called by an optimizer, whose result is the loss.
         plain: what `backward` is called on is the loss itself; false inside closures and with a scaled loss.
         values: the losses that no step has taken yet.
@@ -29,15 +39,49 @@ class Losses:
 
     def __init__(self) -> None:
         self.backwards = 0
-        self.inside = False
+        self.inside = self.closely = False
         self.plain = self.wanted = True
         self._told = False
         self.values: list[float | Tensor] = []
         self._zeroed: dict[int, int] = {}  # by id of the parameter whose gradient it was
         self._scaled: tuple[Tensor, Tensor] | None = None
+        self._attribution: Attribution | None = None
+        self._led_to: dict[
+            int, frozenset[int]
+        ] = {}  # by index of the value, keys of the optimizers it is known to be for
+
+    def tell_apart(self) -> None:
+        """Optimizers that nobody has met are going to be used."""
+        self._attribution, self.closely = None, True
+
+    def meet(self, optimizers: Iterable[Optimizer]) -> None:
+        """These optimizers are there."""
+        self._met(self._attribution or Attribution(), optimizers)
+
+    def _met(self, known: Attribution, optimizers: Iterable[Optimizer]) -> Attribution:
+        known.meet(optimizers)
+        self._attribution, self.closely = known, 1 < len(known) <= MOST_TOLD_APART
+        return known
+
+    def begin(self) -> None:
+        """`backward` is about to be called."""
+        known = self._attribution
+        if known is None:
+            if len(self.values) != 1:
+                return
+            known = self._met(Attribution(), Living().optimizers)
+            self._led_to[0] = known.having_gradients()
+        known.begin()
 
     def see(self, tensors: Any, gradients: Any) -> None:
         """`backward` is called on these."""
+        count = len(self.values)
+        self._collect(tensors, gradients)
+        if self._attribution is not None and self.closely:
+            led_to = self._attribution.end()
+            self._led_to.update((index, led_to) for index in range(count, len(self.values)))
+
+    def _collect(self, tensors: Any, gradients: Any) -> None:
         self.backwards += 1
         if type(tensors) is Tensor and gradients is None and self.plain and tensors.is_cpu:
             if self.wanted and tensors.numel() == 1:
@@ -73,28 +117,34 @@ class Losses:
         values = self.values
         if not values:
             return None
-        if len(values) == 1 and not self._zeroed:
+        if len(values) == 1 and not self._zeroed and not self._led_to:
             self.values = []
             return values[0]
-        start = self._zeroed.get(id(next(parameters_of(optimizer), None)), 0)
-        self.drop()
-        if start >= len(values):
+        key = key_of(optimizer)
+        start = self._zeroed.get(key, 0)
+        others = {index for index, led_to in self._led_to.items() if led_to and key not in led_to}
+        own = [value for index, value in enumerate(values) if index >= start and index not in others]
+        self._leave(sorted(others))
+        if not own:
             return None
-        total = values[start]
-        for value in values[start + 1 :]:
+        total = own[0]
+        for value in own[1:]:
             total = total + value
         return total
 
     def drop(self) -> None:
         """Nothing came of the passes so far."""
-        self.values = []
+        self._leave([])
+
+    def _leave(self, indices: list[int]) -> None:
+        """Only these values wait for a step."""
+        kept = indices if len(indices) <= MOST_LEFT else []
+        self.values = [self.values[index] for index in kept]
+        if self._led_to:
+            self._led_to = {new: self._led_to[old] for new, old in enumerate(kept)}
         if self._zeroed:
-            self._zeroed = {}
-
-
-def parameters_of(optimizer: Optimizer) -> Iterator[Tensor]:
-    """What the optimizer updates."""
-    return (parameter for group in optimizer.param_groups for parameter in group["params"])
+            left = {parameter: bisect_left(kept, start) for parameter, start in self._zeroed.items()} if kept else {}
+            self._zeroed = {parameter: start for parameter, start in left.items() if start}
 
 
 def scalar(value: Any) -> float | Tensor | None:

@@ -16,15 +16,16 @@ MOST_LAYERS = 200
 
 
 class Living:
-    """The modules and learning rate schedulers that there are.
+    """The modules, optimizers and learning rate schedulers that there are.
 
-    Looks once through everything Python keeps track of, some tens of milliseconds: neither is told about its optimizer, and
-    hooks on modules would make `torch.compile` compile them again.
+    Looks once through everything Python keeps track of, some tens of milliseconds: they do not know of one another, and hooks
+    on modules would make `torch.compile` compile them again.
     """
 
     def __init__(self) -> None:
-        found = [item for item in gc.get_objects() if issubclass(type(item), (nn.Module, LRScheduler))]
+        found = [item for item in gc.get_objects() if issubclass(type(item), (nn.Module, Optimizer, LRScheduler))]
         self.modules = [item for item in found if isinstance(item, nn.Module)]
+        self.optimizers = [item for item in found if isinstance(item, Optimizer)]
         self.schedulers = [item for item in found if isinstance(item, LRScheduler)]
 
 

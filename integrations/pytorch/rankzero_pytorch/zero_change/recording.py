@@ -16,7 +16,8 @@ from rankzero_pytorch.numbering import Numbering
 from rankzero_pytorch.sampling import Sampling
 from rankzero_pytorch.steps import Closure
 from rankzero_pytorch.wanted import Wanted
-from rankzero_pytorch.zero_change.losses import parameters_of, scalar
+from rankzero_pytorch.zero_change.attribution import parameters_of
+from rankzero_pytorch.zero_change.losses import scalar
 from rankzero_pytorch.zero_change.model import Living, describe, find_model, scheduler_of, trunk
 from rankzero_pytorch.zero_change.optimizers import Tracked, hyperparameters
 from rankzero_pytorch.zero_change.rows import NAME, OfJob, OfRank, Rows
@@ -111,6 +112,8 @@ class Recording:
         spent = seen.clock.take(alone=alone)
         on_device = None if seen.gaps.device is None else seen.gaps.take()
         samples, seen.samples.new = seen.samples.new, 0
+        if spent is None:
+            seen.samples.trained()
         if spent is None or not self._times:
             return None
         busy = spent.busy if on_device is None or alone else on_device
@@ -150,6 +153,7 @@ class Recording:
         self._met += 1
         tracked = Tracked(self._met)
         self._optimizers[id(optimizer)] = (weakref.ref(optimizer), tracked)
+        self._seen.losses.meet([*living.optimizers, optimizer])
         self._describe(f"optimizer{tracked.suffix}", hyperparameters(optimizer))
         own = list(parameters_of(optimizer))
         if any(id(tensor) in self._held and self._held[id(tensor)]() is tensor for tensor in own):

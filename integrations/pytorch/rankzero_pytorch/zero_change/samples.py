@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
@@ -30,10 +32,19 @@ class Samples:
         self._iterator: Any = None
         self._facts = LoaderFacts(None, None, collates=True)
         self._nested = False
+        self._early: list[tuple[weakref.ref[Any], int]] = []  # iterators met before any training, and the total by then
 
     def restart(self) -> None:
         """Count from nothing again."""
         self.total = self.new = 0
+        self._early = []
+
+    def trained(self) -> None:
+        """The first step is done: what came before it from loops over loaders that are over was not trained on."""
+        for (iterator, total), (_, next_total) in pairwise(self._early):
+            if iterator() is None:
+                self.total -= next_total - total
+        self._early = []
 
     def around_next(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For the `__next__` of a DataLoader's iterator."""
@@ -95,6 +106,8 @@ class Samples:
 
     def _count(self, iterator: Any, batch: Any) -> None:
         if iterator is not self._iterator:
+            if self._clock.before_training:
+                self._early.append((weakref.ref(iterator), self.total))
             self._iterator, self._facts = iterator, loader_facts(iterator)
             self.ranks = self._facts.ranks or self.ranks
         size = batch_size(batch, self._facts)

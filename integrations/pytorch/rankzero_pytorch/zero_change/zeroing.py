@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from rankzero.plugin import guarded
 from rankzero_pytorch.internals import compiler_of_frames, tracing
-from rankzero_pytorch.zero_change.losses import Losses, parameters_of
+from rankzero_pytorch.zero_change.attribution import parameters_of
+from rankzero_pytorch.zero_change.losses import Losses
 
 
 def around_zero_grad(losses: Losses) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
