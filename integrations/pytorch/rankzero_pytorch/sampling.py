@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -68,7 +69,7 @@ class Sampling:
         self._numbering = numbering
         self._sampler = Sampler()
         self._owned: dict[int, Owned] = {}
-        self._trained = 0
+        self._trained = _trained(model.parameters()) if isinstance(model, nn.Module) else set[int]()
         self._lies = Layout()
         self._silent = False
         self._count_bad = False
@@ -152,7 +153,7 @@ class Sampling:
                     part.after()
         self._covered += owned.trained
         self._cost += perf_counter() - began
-        if self._covered >= self._trained:
+        if self._covered >= len(self._trained):
             self._emit()
 
     def end(self) -> None:
@@ -249,7 +250,7 @@ class Sampling:
             lies = Layout(spread=partitions())
         if found:
             self._lies = lies
-            self._trained = sum(parameter.tensor.requires_grad for parameter in named)
+            self._trained |= _trained(parameter.tensor for parameter in named)
             self._numbering.begin(optimizer, count, alike=self._lies.spread)
             self._silent = self.run.rank != 0 and not self._lies.spread
         owned = Owned(
@@ -257,7 +258,7 @@ class Sampling:
             len(optimizer.param_groups),
             found,
             frozenset(id(parameter.tensor) for parameter in found),
-            sum(parameter.tensor.requires_grad for parameter in found),
+            len(_trained(parameter.tensor for parameter in found)),
         )
         self._owned[id(optimizer)] = owned
         self._alone = owned.optimizer if len(self._owned) == 1 and owned.ids else None
@@ -269,3 +270,8 @@ class Sampling:
         self._silent = True
         self._owned.clear()
         self._measured.clear()
+
+
+def _trained(parameters: Iterable[Tensor]) -> set[int]:
+    """By id, those that want gradients now; a program may have some want none while it trains the others (adversaries do)."""
+    return {id(tensor) for tensor in parameters if tensor.requires_grad}

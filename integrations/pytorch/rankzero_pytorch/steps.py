@@ -87,6 +87,11 @@ class Steps:
         """Whether anybody listens."""
         return bool(self._listeners)
 
+    @property
+    def under_way(self) -> bool:
+        """Whether this thread is in the middle of an optimizer's step."""
+        return _steps_under_way() > 0
+
     def pass_by(self) -> int:
         """The number of a step that a framework tells of, and that nobody here may have listened to."""
         if not self._listeners:

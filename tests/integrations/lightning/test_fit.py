@@ -167,7 +167,8 @@ def test_an_optimizer_that_calls_its_closure_again(kit: Kit, root: Path, tmp_pat
     assert recorded.values("loss") == pytest.approx([tried[0] for tried in losses])
 
 
-def test_several_optimizers_by_hand(kit: Kit, root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("toggles", [False, True])
+def test_several_optimizers_by_hand(kit: Kit, root: Path, tmp_path: Path, toggles: bool) -> None:
     """Manual optimization with two optimizers: a loss and a learning rate of each, in one row for each batch."""
 
     class Two(kit.BoringModel):  # type: ignore[misc, name-defined]
@@ -179,9 +180,13 @@ def test_several_optimizers_by_hand(kit: Kit, root: Path, tmp_path: Path) -> Non
         def training_step(self, batch: Any, batch_idx: int) -> None:
             first, second = self.optimizers()
             for optimizer, layer, scale in ((first, self.layer, 1.0), (second, self.other, 10.0)):
+                if toggles:
+                    self.toggle_optimizer(optimizer)
                 optimizer.zero_grad()
                 self.manual_backward(scale * layer(torch.ones_like(batch)).square().mean() + scale)
                 optimizer.step()
+                if toggles:
+                    self.untoggle_optimizer(optimizer)
 
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.layer.parameters(), lr=0.001), torch.optim.Adam(self.other.parameters(), lr=0.1)

@@ -120,9 +120,13 @@ def test_two_models_that_accumulate_side_by_side(record: Record) -> None:
 
 
 def test_gradients_set_to_zero_between_two_passes(record: Record) -> None:
-    """What went before is forgotten, though the model set them to zero, or an optimizer around the one that steps."""
+    """What went before is forgotten, though the model set them to zero, or an optimizer around the one that steps.
+
+    An optimizer that does so at the end of its step has used them.
+    """
     printed, found = record("perturbed.py")
     assert found.values("loss") == pytest.approx(printed["losses"])
+    assert found.values("loss@2") == pytest.approx(printed["tidied"])
 
 
 def test_samples_before_the_first_step(record: Record) -> None:

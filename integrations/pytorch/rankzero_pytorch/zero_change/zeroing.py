@@ -1,4 +1,4 @@
-"""Gradients set to zero: whatever loss came before leads to no step."""
+"""Gradients set to zero: whatever loss came before leads to no step, unless it is the step itself that does so at its end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rankzero.plugin import guarded
 from rankzero_pytorch.internals import compiler_of_frames, tracing
+from rankzero_pytorch.steps import steps
 from rankzero_pytorch.zero_change.attribution import parameters_of
 from rankzero_pytorch.zero_change.losses import Losses
 
@@ -19,6 +20,8 @@ def around_zero_grad(losses: Losses) -> Callable[[Callable[..., Any]], Callable[
 
     @guarded("noticing that gradients are set to zero")
     def zeroed(owner: Any) -> None:
+        if steps.under_way:
+            return
         parameters: Iterable[Tensor] = owner.parameters() if isinstance(owner, nn.Module) else parameters_of(owner)
         losses.zeroed(parameters)
 

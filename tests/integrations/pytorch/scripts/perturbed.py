@@ -1,4 +1,7 @@
-"""Sharpness-aware steps, then steps on perturbed inputs: the gradients of a first pass are used and then set to zero."""
+"""Sharpness-aware steps, then steps on perturbed inputs: the gradients of a first pass are used and then set to zero.
+
+At last an optimizer that sets them to zero when it has stepped.
+"""
 
 import json
 
@@ -28,6 +31,15 @@ class Sharpness(torch.optim.Optimizer):
         self.zero_grad()
 
 
+class Tidy(torch.optim.SGD):
+    """Leaves no gradients behind."""
+
+    def step(self, closure=None):
+        result = super().step(closure)
+        self.zero_grad()
+        return result
+
+
 torch.manual_seed(0)
 model = nn.Linear(4, 1)
 data = torch.randn(16, 4)
@@ -49,4 +61,13 @@ for _ in range(3):
     optimizer.base.step()
     model.zero_grad()
     losses.append(loss.item())
-print(json.dumps({"losses": losses}))
+optimizer = Tidy(model.parameters(), lr=0.1)
+tidied = []
+for _ in range(3):
+    for half in data.chunk(2):
+        loss = model(half).square().mean() / 2
+        loss.backward()
+        tidied.append(loss.item())
+    optimizer.step()
+sums = [first + second for first, second in zip(tidied[::2], tidied[1::2], strict=True)]
+print(json.dumps({"losses": losses, "tidied": sums}))
