@@ -106,3 +106,14 @@ def is_pair(result: Any) -> bool:
 def is_traced(value: Any) -> bool:
     """Whether a value has no number yet."""
     return isinstance(value, core.Tracer)
+
+
+def operation_of(value: Any) -> Any:
+    """What a value that is being traced is a result of: something like an equation of a jaxpr; None for an argument or a constant."""
+    return getattr(value, "parent", None)
+
+
+def number_in(value: Any) -> float | None:
+    """What a traced operation, or an equation of a jaxpr, is given, if that is a number which is part of the program."""
+    atom = getattr(value, "val", None) if is_traced(value) else value
+    return None if not isinstance(atom, core.Literal) or jax.numpy.iscomplexobj(atom.val) else float(atom.val)

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from jax import Array
 
+from rankzero_jax.differentiated import Differentiated
 from rankzero_jax.internals import axis_names, current_trace, keeps_effects
 
 Deliver = Callable[["Tap"], None]
@@ -55,43 +56,13 @@ class Collector:
     Attributes:
         trace: of the function; what comes from an inner one (a loop's body, a nested function) cannot be its output.
         taps: collected so far.
-        loss: the value last differentiated, if any, that no tap has taken.
+        differentiated: the values that were, so far.
     """
 
     def __init__(self) -> None:
         self.trace = current_trace()
         self.taps: list[Tap] = []
-        self.loss: Any = None
-        self._losses: list[tuple[list[Any], Any]] = []
-
-    def differentiated(self, loss: Any, gradients: Any) -> None:
-        """A value was, with these gradients."""
-        self.loss = loss
-        self._losses.append((jax.tree.leaves(gradients), loss))
-
-    def take_loss(self, gradients: Any) -> Any:
-        """The value whose gradients these are, or were before something was done to them; else the last one; None if it is taken."""
-        given = jax.tree.leaves(gradients)
-        for are_these in (_are_same, _are_alike):
-            for index in reversed(range(len(self._losses))):
-                known, loss = self._losses[index]
-                if are_these(known, given):
-                    before = [one for one in self._losses[:index] if not _are_alike(one[0], known)]
-                    self._losses = [*before, *self._losses[index + 1 :]]
-                    if loss is self.loss:
-                        self.loss = None
-                    return loss
-        loss, self.loss = self.loss, None
-        return loss
-
-
-def _are_same(some: list[Any], others: list[Any]) -> bool:
-    there = {id(leaf) for leaf in others}
-    return any(id(leaf) in there for leaf in some)
-
-
-def _are_alike(some: list[Any], others: list[Any]) -> bool:
-    return [jax.numpy.shape(leaf) for leaf in some] == [jax.numpy.shape(leaf) for leaf in others]
+        self.differentiated = Differentiated()
 
 
 class _Stack(threading.local):

@@ -230,6 +230,38 @@ def test_each_loss_belongs_to_its_gradients(jobs: Jobs, tmp_path: Path) -> None:
     assert [list(series.values()) for series in found.values()] == [[12.0] * 2, [20.0] * 2, [12.0] * 2]
 
 
+SEVERAL = {
+    "added": 1, "weighted": 1, "averaged": 1, "summed": 1, "nested": 1, "parts": 1, "sharpness": 1, "attacked": 1,
+    "unsteady": 0, "added-apart": 1, "sharpness-apart": 1, "small-apart": 0, "attacked-apart": 1,
+    "adversaries": 2, "adversaries-apart": 2,
+}  # fmt: skip
+"""Forms of the script, and how many optimizers in each have a loss."""
+
+
+def test_several_values_in_a_step(jobs: Jobs) -> None:
+    """The loss is what the optimizer's gradients are those of: a sum, a mean, one of several values; none where that cannot be seen."""
+    printed = both_ways(jobs, "losses.py", "--forms", *SEVERAL)
+    found = jobs.only()
+    number = 0
+    for form, having in SEVERAL.items():
+        recorded: list[float] = []
+        for _ in range(having or 1):
+            number += 1
+            key = f"loss@{number}" if number > 1 else "loss"
+            recorded += points(found, key).get(key, {}).values()
+        assert recorded == pytest.approx(printed[f"losses/{form}"]), form
+
+
+@pytest.mark.parametrize("form", ["unsteady", "small-apart"])
+def test_a_loss_that_cannot_be_told(jobs: Jobs, form: str) -> None:
+    """There is none, and the report says why."""
+    told = jobs.run([sys.executable, SCRIPTS / "losses.py", "--forms", form], below=True)
+    assert "several values were differentiated before each step" in told
+    found = jobs.only()
+    assert "loss" not in found.series
+    assert len(found.values("optim/lr")) == 3
+
+
 def test_what_jax_says_of_wrong_functions(jobs: Jobs, tmp_path: Path) -> None:
     """Functions that return no pair where JAX asks for one, and arguments by position: the same words as without us."""
     script = tmp_path / "wrong.py"

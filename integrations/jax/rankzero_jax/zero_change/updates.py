@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from rankzero.plugin import guarded, replace, report
 from rankzero_jax.internals import is_top_level, is_traced, mode
+from rankzero_jax.kinds import kind_of
 from rankzero_jax.outputs import packed
 from rankzero_jax.runs import NAME, of_the_loop
 from rankzero_jax.statistics import Wanted, measure
@@ -111,26 +112,27 @@ class Updates:
         measuring = measure if there is not None else jax.jit(measure, static_argnums=0)
         tap = measuring(wanted, gradients, None, params if wanted.parameters else None, count_of(state, optimizer))
         tap.kind = "step"
-        found = {"optim/lr": rate, "loss": self._loss(there, given)}
+        loss = self._loss(there, given)
+        found = {"optim/lr": rate, "loss": loss}
         more = {name: value for name, value in found.items() if value is not None}
         if more:
             tap.names = (*tap.names, *more)
             tap.numbers = jnp.concatenate(
                 [tap.numbers, jnp.stack([jnp.asarray(value, jnp.float32) for value in more.values()])]
             )
-        tap.about = (training, arguments.samples((gradients, state)))
+        waits = loss is None and not (there and there.differentiated)
+        tap.about = (training, arguments.samples((gradients, state)), kind_of(gradients) if waits else None)
         if there is not None:
             there.taps.append(tap)
         else:
             self._loop.arrived(packed([tap]))
 
-    def _loss(self, there: Collector | None, given: dict[str, Any]) -> Any:
-        """The loss of a step; none if it comes by itself, or was not seen and is not what a line search is told."""
-        seen = self._loop.loss if there is None else there.take_loss(given["updates"])
-        if seen is None:
-            value = given.get("value")
-            return value if is_loss(value) else None
-        return None if there is None else seen
+    @staticmethod
+    def _loss(there: Collector | None, given: dict[str, Any]) -> Any:
+        """The loss of a step, as it was seen, or as a line search is told; else none, if not by itself."""
+        seen = None if there is None else there.differentiated.loss_of(given["updates"])
+        value = given.get("value")
+        return value if seen is None and is_loss(value) else seen
 
     def _around_rate(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For `optax.scale_by_learning_rate`, through which every optimizer's learning rate goes."""
