@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.custom_batching
-from jax._src import config, core, source_info_util, traceback_util, xla_bridge
+from jax._src import api, config, core, source_info_util, traceback_util, xla_bridge
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,9 +43,20 @@ def is_checking() -> bool:
 
 @contextlib.contextmanager
 def unchecked() -> Iterator[None]:
-    """JAX's checks are for the program's own calls."""
-    with jax.debug_key_reuse(False), jax.debug_nans(False), jax.debug_infs(False):
+    """JAX's checks are for the program's own calls.
+
+    Not by `jax.debug_nans(False)`: what that leaves behind is a thread without checks, whatever the program has set.
+    """
+    if not is_checking():
         yield
+        return
+    states = (config.debug_key_reuse, config.debug_nans, config.debug_infs, api._post_hook_state)  # noqa: SLF001 - see above
+    before = [state.swap_local(off) for state, off in zip(states, (False, False, False, None), strict=True)]
+    try:
+        yield
+    finally:
+        for state, value in zip(states, before, strict=True):
+            state.set_local(value)
 
 
 def axis_names() -> tuple[Any, ...]:
@@ -96,6 +107,15 @@ def small_steps(optimizer: Any) -> Any:
     """
     update = getattr(optimizer, "update", optimizer)
     return getattr(getattr(update, "__self__", None), "_every_k_schedule", None)
+
+
+def looks_first(state: Any) -> bool:
+    """Whether an optimizer, whose state this is, takes a step of another one first to look at gradients there: `optax.contrib.sam`."""
+
+    def is_its(node: Any) -> bool:
+        return hasattr(node, "adv_state")
+
+    return any(map(is_its, jax.tree.leaves(state, is_leaf=is_its)))
 
 
 def is_pair(result: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Callable
 from time import monotonic
 from types import MethodType
@@ -195,10 +196,11 @@ def tapped(fun: Callable[..., Any], about: str | None = None) -> Callable[..., t
         fun: the function.
         about: the `mode` in which it is traced.
     """
+    whole = inspect.unwrap(fun)
 
     @functools.wraps(fun, updated=())
     def collect(*args: Any, **kwargs: Any) -> tuple[Any, Outputs]:
-        with mode(about) if about else contextlib.nullcontext(), collecting() as collector:
+        with mode(about) if about else contextlib.nullcontext(), collecting(whole) as collector:
             out = fun(*args, **kwargs)
             return out, packed(collector.taps)
 

@@ -54,12 +54,14 @@ class Collector:
     """Takes the taps of one function while it is being traced.
 
     Attributes:
+        of: the function; of a loop's body that in which the loop is.
         trace: of the function; what comes from an inner one (a loop's body, a nested function) cannot be its output.
         taps: collected so far.
         differentiated: the values that were, so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, of: Any = None) -> None:
+        self.of = of
         self.trace = current_trace()
         self.taps: list[Tap] = []
         self.differentiated = Differentiated()
@@ -80,9 +82,9 @@ def collector() -> Collector | None:
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
-    """Collect the taps of what is traced inside."""
-    mine = Collector()
+def collecting(of: Any = None) -> Iterator[Collector]:
+    """Collect the taps of what is traced inside: a function."""
+    mine = Collector(of)
     _stack.collectors.append(mine)
     try:
         yield mine
