@@ -74,11 +74,10 @@ class Differentiated:
         return [shares for shares in shares_in(leaves, self._known) if shares] if self._losses else []
 
     def _total(self, shares: Shares) -> Any:
-        if len(shares) == 1:
-            return self._losses[min(shares)].value
         if not all(share > 0 for share in shares.values()):
-            return None
-        return sum(self._losses[number].value * share for number, share in sorted(shares.items()))
+            return self._losses[min(shares)].value if len(shares) == 1 else None
+        parts = [(self._losses[number].value, share) for number, share in sorted(shares.items())]
+        return sum(value if share == 1 else value * share for value, share in parts)
 
 
 def _joined(several: list[Shares]) -> Shares:

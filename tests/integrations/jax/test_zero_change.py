@@ -231,7 +231,7 @@ def test_each_loss_belongs_to_its_gradients(jobs: Jobs, tmp_path: Path) -> None:
 
 
 SEVERAL = {
-    "added": 1, "weighted": 1, "averaged": 1, "summed": 1, "nested": 1, "parts": 1, "sharpness": 1, "attacked": 1,
+    "added": 1, "weighted": 1, "averaged": 1, "summed": 1, "nested": 1, "parts": 1, "sharpness": 1, "attacked": 1, "magnified": 1,
     "unsteady": 0, "added-apart": 1, "sharpness-apart": 1, "small-apart": 0, "attacked-apart": 1,
     "adversaries": 2, "adversaries-apart": 2,
 }  # fmt: skip
@@ -260,6 +260,26 @@ def test_a_loss_that_cannot_be_told(jobs: Jobs, form: str) -> None:
     found = jobs.only()
     assert "loss" not in found.series
     assert len(found.values("optim/lr")) == 3
+
+
+def test_several_steps_in_a_call(jobs: Jobs, tmp_path: Path) -> None:
+    """Steps that a function takes one after the other are counted from one, as any are."""
+    script = tmp_path / "unrolled.py"
+    script.write_text(
+        "import jax, jax.numpy as jnp, optax\n"
+        "tx = optax.adam(0.1); w = jnp.ones(4); s = tx.init(w)\n"
+        "@jax.jit\n"
+        "def steps(w, s):\n"
+        "    for _ in range(3):\n"
+        "        l, g = jax.value_and_grad(lambda w: (w ** 2).mean())(w)\n"
+        "        u, s = tx.update(g, s, w)\n"
+        "        w = optax.apply_updates(w, u)\n"
+        "    return w, s\n"
+        "for _ in range(2): w, s = steps(w, s)\n"
+    )
+    jobs.run([sys.executable, script], below=True)
+    found = points(jobs.only(), "loss", "optim/lr")
+    assert [list(series) for series in found.values()] == [[1, 2, 3, 4, 5, 6]] * 2
 
 
 def test_an_optimizer_made_in_the_step(jobs: Jobs, tmp_path: Path) -> None:

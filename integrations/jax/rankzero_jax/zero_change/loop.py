@@ -12,7 +12,7 @@ import jax
 from rankzero.plugin import Run, claim, current_run, guarded, report
 from rankzero_jax.checkpoints import checkpoints
 from rankzero_jax.models import describe
-from rankzero_jax.outputs import Outputs, forms, unpacked
+from rankzero_jax.outputs import Outputs, forms, steps_of, unpacked
 from rankzero_jax.runs import NAME, Numbering, begins_anew, of_the_loop, steps_before, suffix
 from rankzero_jax.zero_change.optimizers import Optimizers
 from rankzero_jax.zero_change.steps import QUANTITIES, Put, Steps
@@ -94,7 +94,8 @@ class Loop:
             return
         if run is not self._run:
             (training, length, _), *_ = forms[number].trainings
-            counted = next((tap.step for tap in unpacked(number, arrays) if tap.step is not None), None)
+            counting = next((tap for tap in unpacked(number, arrays) if tap.step is not None), None)
+            counted, length = (None, length) if counting is None else (counting.step, steps_of(counting))
             if counted is not None and not steps_before(counted, length):
                 begins_anew(run)
             self._run, self._done, self._look = run, 0, CLAIMS

@@ -82,13 +82,19 @@ def attacked(params, x):
     return jax.value_and_grad(near)(params, x + 0.1 * jnp.sign(jax.grad(near, 1)(params, x)))
 
 
+def magnified(params, x):
+    """So that gradients of few bits do not vanish."""
+    value, gradients = jax.value_and_grad(lambda params: 1024 * near(params, x))(params)
+    return value / 1024, jax.tree.map(lambda leaf: leaf / 1024, gradients)
+
+
 def unsteady(params, x):
     """How much there is of each is found out by the program."""
     (one, f), (_, g) = jax.value_and_grad(near)(params, x), jax.value_and_grad(far)(params, x)
     return None, total(f, scaled(g, one))
 
 
-WITHIN = [added, weighted, averaged, summed, nested, parts, sharpness, attacked, unsteady]
+WITHIN = [added, weighted, averaged, summed, nested, parts, sharpness, attacked, magnified, unsteady]
 
 
 def train_within(compute):
