@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Any, NamedTuple
 
 import jax
@@ -77,7 +79,7 @@ class Differentiated:
         if not all(share > 0 for share in shares.values()):
             return self._losses[min(shares)].value if len(shares) == 1 else None
         parts = [(self._losses[number].value, share) for number, share in sorted(shares.items())]
-        return sum(value if share == 1 else value * share for value, share in parts)
+        return functools.reduce(operator.add, (value if share == 1 else value * share for value, share in parts))
 
 
 def _joined(several: list[Shares]) -> Shares:

@@ -130,7 +130,7 @@ def is_traced(value: Any) -> bool:
 
 def operation_of(value: Any) -> Any:
     """What a value that is being traced is a result of: something like an equation of a jaxpr; None for an argument or a constant."""
-    return getattr(value, "parent", None)
+    return getattr(value, "parent", None) if is_traced(value) else None
 
 
 def number_in(value: Any) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 from collections.abc import Callable
 from time import monotonic
 from types import MethodType
@@ -196,7 +195,7 @@ def tapped(fun: Callable[..., Any], about: str | None = None) -> Callable[..., t
         fun: the function.
         about: the `mode` in which it is traced.
     """
-    whole = inspect.unwrap(fun)
+    whole = getattr(fun, "__wrapped__", fun)
 
     @functools.wraps(fun, updated=())
     def collect(*args: Any, **kwargs: Any) -> tuple[Any, Outputs]:

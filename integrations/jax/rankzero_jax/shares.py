@@ -14,7 +14,6 @@ Shares = dict[int, float]
 _OVER_DEVICES = "psum"
 """Its sum is over devices: how many are in it, the operation does not tell."""
 
-
 _Known = Shares | None
 """Of anything in a program: empty of what is computed of numbers alone, None of what other things come into, but no gradients."""
 
