@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.custom_batching
-from jax._src import config, core, source_info_util, traceback_util, xla_bridge
+from jax._src import api, config, core, source_info_util, traceback_util, xla_bridge
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,9 +43,20 @@ def is_checking() -> bool:
 
 @contextlib.contextmanager
 def unchecked() -> Iterator[None]:
-    """JAX's checks are for the program's own calls."""
-    with jax.debug_key_reuse(False), jax.debug_nans(False), jax.debug_infs(False):
+    """JAX's checks are for the program's own calls.
+
+    Not by `jax.debug_nans(False)`: what that leaves behind is a thread without checks, whatever the program has set.
+    """
+    if not is_checking():
         yield
+        return
+    states = (config.debug_key_reuse, config.debug_nans, config.debug_infs, api._post_hook_state)  # noqa: SLF001 - see above
+    before = [state.swap_local(off) for state, off in zip(states, (False, False, False, None), strict=True)]
+    try:
+        yield
+    finally:
+        for state, value in zip(states, before, strict=True):
+            state.set_local(value)
 
 
 def axis_names() -> tuple[Any, ...]:
@@ -98,6 +109,15 @@ def small_steps(optimizer: Any) -> Any:
     return getattr(getattr(update, "__self__", None), "_every_k_schedule", None)
 
 
+def looks_first(state: Any) -> bool:
+    """Whether an optimizer, whose state this is, takes a step of another one first to look at gradients there: `optax.contrib.sam`."""
+
+    def is_its(node: Any) -> bool:
+        return hasattr(node, "adv_state")
+
+    return any(map(is_its, jax.tree.leaves(state, is_leaf=is_its)))
+
+
 def is_pair(result: Any) -> bool:
     """Whether a function returned two things, as JAX asks of a loop's body and of one with an auxiliary result."""
     return isinstance(result, list | tuple) and len(result) == 2  # noqa: PLR2004 - a pair
@@ -106,3 +126,14 @@ def is_pair(result: Any) -> bool:
 def is_traced(value: Any) -> bool:
     """Whether a value has no number yet."""
     return isinstance(value, core.Tracer)
+
+
+def operation_of(value: Any) -> Any:
+    """What a value that is being traced is a result of: something like an equation of a jaxpr; None for an argument or a constant."""
+    return getattr(value, "parent", None) if is_traced(value) else None
+
+
+def number_in(value: Any) -> float | None:
+    """What a traced operation, or an equation of a jaxpr, is given, if that is a number which is part of the program."""
+    atom = getattr(value, "val", None) if is_traced(value) else value
+    return None if not isinstance(atom, core.Literal) or jax.numpy.iscomplexobj(atom.val) else float(atom.val)

@@ -58,7 +58,7 @@ def packed(taps: list[Tap]) -> Outputs:
     trainings: dict[int, Training] = {}
     for tap in taps:
         if tap.kind == "step":
-            number, samples = tap.about
+            number, samples, _ = tap.about
             steps = steps_of(tap) + (trainings[number].steps if number in trainings else 0)
             trainings[number] = Training(number, steps, _each(steps, *samples))
     ranks = {tap.about if tap.kind == "log" else None for tap in taps}

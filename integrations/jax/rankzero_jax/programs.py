@@ -195,10 +195,11 @@ def tapped(fun: Callable[..., Any], about: str | None = None) -> Callable[..., t
         fun: the function.
         about: the `mode` in which it is traced.
     """
+    whole = getattr(fun, "__wrapped__", fun)
 
     @functools.wraps(fun, updated=())
     def collect(*args: Any, **kwargs: Any) -> tuple[Any, Outputs]:
-        with mode(about) if about else contextlib.nullcontext(), collecting() as collector:
+        with mode(about) if about else contextlib.nullcontext(), collecting(whole) as collector:
             out = fun(*args, **kwargs)
             return out, packed(collector.taps)
 

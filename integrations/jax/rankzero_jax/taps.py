@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from jax import Array
 
+from rankzero_jax.differentiated import Differentiated
 from rankzero_jax.internals import axis_names, current_trace, keeps_effects
 
 Deliver = Callable[["Tap"], None]
@@ -53,45 +54,17 @@ class Collector:
     """Takes the taps of one function while it is being traced.
 
     Attributes:
+        of: the function; of a loop's body that in which the loop is.
         trace: of the function; what comes from an inner one (a loop's body, a nested function) cannot be its output.
         taps: collected so far.
-        loss: the value last differentiated, if any, that no tap has taken.
+        differentiated: the values that were, so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, of: Any = None) -> None:
+        self.of = of
         self.trace = current_trace()
         self.taps: list[Tap] = []
-        self.loss: Any = None
-        self._losses: list[tuple[list[Any], Any]] = []
-
-    def differentiated(self, loss: Any, gradients: Any) -> None:
-        """A value was, with these gradients."""
-        self.loss = loss
-        self._losses.append((jax.tree.leaves(gradients), loss))
-
-    def take_loss(self, gradients: Any) -> Any:
-        """The value whose gradients these are, or were before something was done to them; else the last one; None if it is taken."""
-        given = jax.tree.leaves(gradients)
-        for are_these in (_are_same, _are_alike):
-            for index in reversed(range(len(self._losses))):
-                known, loss = self._losses[index]
-                if are_these(known, given):
-                    before = [one for one in self._losses[:index] if not _are_alike(one[0], known)]
-                    self._losses = [*before, *self._losses[index + 1 :]]
-                    if loss is self.loss:
-                        self.loss = None
-                    return loss
-        loss, self.loss = self.loss, None
-        return loss
-
-
-def _are_same(some: list[Any], others: list[Any]) -> bool:
-    there = {id(leaf) for leaf in others}
-    return any(id(leaf) in there for leaf in some)
-
-
-def _are_alike(some: list[Any], others: list[Any]) -> bool:
-    return [jax.numpy.shape(leaf) for leaf in some] == [jax.numpy.shape(leaf) for leaf in others]
+        self.differentiated = Differentiated()
 
 
 class _Stack(threading.local):
@@ -109,9 +82,9 @@ def collector() -> Collector | None:
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
-    """Collect the taps of what is traced inside."""
-    mine = Collector()
+def collecting(of: Any = None) -> Iterator[Collector]:
+    """Collect the taps of what is traced inside: a function."""
+    mine = Collector(of)
     _stack.collectors.append(mine)
     try:
         yield mine

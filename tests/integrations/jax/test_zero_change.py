@@ -230,6 +230,155 @@ def test_each_loss_belongs_to_its_gradients(jobs: Jobs, tmp_path: Path) -> None:
     assert [list(series.values()) for series in found.values()] == [[12.0] * 2, [20.0] * 2, [12.0] * 2]
 
 
+SEVERAL = {
+    "added": 1, "weighted": 1, "averaged": 1, "summed": 1, "nested": 1, "parts": 1, "sharpness": 1, "attacked": 1, "magnified": 1,
+    "unsteady": 0, "added-apart": 1, "sharpness-apart": 1, "small-apart": 0, "attacked-apart": 1,
+    "adversaries": 2, "adversaries-apart": 2,
+}  # fmt: skip
+"""Forms of the script, and how many optimizers in each have a loss."""
+
+
+def test_several_values_in_a_step(jobs: Jobs) -> None:
+    """The loss is what the optimizer's gradients are those of: a sum, a mean, one of several values; none where that cannot be seen."""
+    printed = both_ways(jobs, "losses.py", "--forms", *SEVERAL)
+    found = jobs.only()
+    number = 0
+    for form, having in SEVERAL.items():
+        recorded: list[float] = []
+        for _ in range(having or 1):
+            number += 1
+            key = f"loss@{number}" if number > 1 else "loss"
+            recorded += points(found, key).get(key, {}).values()
+        assert recorded == pytest.approx(printed[f"losses/{form}"]), form
+
+
+@pytest.mark.parametrize("form", ["unsteady", "small-apart"])
+def test_a_loss_that_cannot_be_told(jobs: Jobs, form: str) -> None:
+    """There is none, and the report says why."""
+    told = jobs.run([sys.executable, SCRIPTS / "losses.py", "--forms", form], below=True)
+    assert "several values were differentiated before each step" in told
+    found = jobs.only()
+    assert "loss" not in found.series
+    assert len(found.values("optim/lr")) == 3
+
+
+def test_several_steps_in_a_call(jobs: Jobs, tmp_path: Path) -> None:
+    """Steps that a function takes one after the other are counted from one, as any are."""
+    script = tmp_path / "unrolled.py"
+    script.write_text(
+        "import jax, jax.numpy as jnp, optax\n"
+        "tx = optax.adam(0.1); w = jnp.ones(4); s = tx.init(w)\n"
+        "@jax.jit\n"
+        "def steps(w, s):\n"
+        "    for _ in range(3):\n"
+        "        l, g = jax.value_and_grad(lambda w: (w ** 2).mean())(w)\n"
+        "        u, s = tx.update(g, s, w)\n"
+        "        w = optax.apply_updates(w, u)\n"
+        "    return w, s\n"
+        "for _ in range(2): w, s = steps(w, s)\n"
+    )
+    jobs.run([sys.executable, script], below=True)
+    found = points(jobs.only(), "loss", "optim/lr")
+    assert [list(series) for series in found.values()] == [[1, 2, 3, 4, 5, 6]] * 2
+
+
+def test_an_optimizer_made_in_the_step(jobs: Jobs, tmp_path: Path) -> None:
+    """Each time that the step is traced it is made anew, and the training is the same; of two in a step each is its own."""
+    script = tmp_path / "inner.py"
+    script.write_text(
+        "import jax, jax.numpy as jnp, optax\n"
+        "def made(): return optax.chain(optax.clip(1.0), optax.sgd(0.1))\n"
+        "def loss(w, x): return ((x @ w['w']) ** 2).mean()\n"
+        "def update(w, x):\n"
+        "    tx = made()\n"
+        "    l, g = jax.value_and_grad(loss)(w, x)\n"
+        "    u, _ = tx.update(g, tx.init(w), w)\n"
+        "    return optax.apply_updates(w, u), l\n"
+        "@jax.jit\n"
+        "def step(v, w, x): return update(v, x), update(w, 2 * x)\n"
+        "@jax.jit\n"
+        "def several(w, xs): return jax.lax.scan(update, w, xs)\n"
+        "v = w = {'w': jnp.ones((4, 3))}\n"
+        "seen = []\n"
+        "for size in (8, 8, 5):\n"
+        "    (v, one), (w, other) = step(v, w, jnp.ones((size, 4)))\n"
+        "    seen.append((one, other))\n"
+        "for size in (8, 5): w, more = several(w, jnp.ones((2, size, 4)))\n"
+        "print('losses', *[float(loss).hex() for both in zip(*seen) for loss in both])\n"
+    )
+    printed = results(jobs.run([sys.executable, script], below=True))
+    found = points(jobs.only(), "loss", "loss@2", "loss@3", "loss@4")
+    assert [list(series) for series in found.values()] == [[1, 2, 3], [1, 2, 3], [1, 2, 3, 4]]
+    assert [*found["loss"].values(), *found["loss@2"].values()] == pytest.approx(printed["losses"])
+
+
+@pytest.mark.parametrize("form", ["whole", "apart"])
+def test_checks_for_nans(jobs: Jobs, tmp_path: Path, form: str) -> None:
+    """`jax_debug_nans` says what it says without us, also after a sample; the step that it runs once more, as Python, is no other one."""
+    script = tmp_path / "checked.py"
+    script.write_text(
+        "import sys, jax, jax.numpy as jnp, optax\n"
+        "jax.config.update('jax_debug_nans', True)\n"
+        "tx = optax.sgd(0.1)\n"
+        "@jax.jit\n"
+        "def loss(w, x): return jnp.log(w * x).mean()\n"
+        "@jax.jit\n"
+        "def apply(w, s, g):\n"
+        "    u, s = tx.update(g, s, w)\n"
+        "    return optax.apply_updates(w, u), s\n"
+        "differentiate = jax.value_and_grad(loss) if 'whole' in sys.argv else jax.jit(jax.value_and_grad(loss))\n"
+        "def step(w, s, x):\n"
+        "    l, g = differentiate(w, x)\n"
+        "    return *apply(w, s, g), l\n"
+        "if 'whole' in sys.argv: step = jax.jit(step)\n"
+        "w = jnp.ones(4); s = tx.init(w)\n"
+        "for i in range(5):\n"
+        "    x = jnp.ones(4) if i != 3 else -jnp.ones(4)\n"
+        "    try: w, s, l = step(w, s, x)\n"
+        "    except FloatingPointError as error: print('raised', i, error)\n"
+        "    else: print('losses', float(l).hex())\n"
+    )
+    command = [sys.executable, str(script), form]
+
+    def said(printed: str) -> list[str]:
+        return [line for line in printed.splitlines() if line.startswith(("losses", "raised"))]
+
+    plain = said(jobs.run(command))
+    assert plain[3] == "raised 3 invalid value (nan) encountered in log"
+    assert said(jobs.run(command, below=True, environ={"RANKZERO_LOG_EVERY": "2"})) == plain
+    found = points(jobs.only(), "loss", "optim/lr", "grad/norm")
+    assert [list(series) for series in found.values()] == [[1, 2, 3, 4]] * 2 + [[1, 3]]
+    losses = [float.fromhex(line.split()[1]) for line in plain if line.startswith("losses")]
+    assert list(found["loss"].values()) == pytest.approx(losses)
+
+
+def test_the_rate_of_sharpness_aware_training(jobs: Jobs, tmp_path: Path) -> None:
+    """Of `optax.contrib.sam` it is the outer optimizer's, not how far is looked; alone, in a chain, and where the step looks itself."""
+    pytest.importorskip("optax.contrib", reason="this optax has no contrib")
+    script = tmp_path / "sam.py"
+    script.write_text(
+        "import jax, jax.numpy as jnp, optax\n"
+        "from optax import contrib\n"
+        "looking = optax.chain(contrib.normalize(), optax.sgd(0.05))\n"
+        "loss = lambda w: (w ** 2).mean()\n"
+        "def train(tx, **more):\n"
+        "    @jax.jit\n"
+        "    def step(w, s):\n"
+        "        u, s = tx.update(jax.grad(loss)(w), s, w, **more)\n"
+        "        return optax.apply_updates(w, u), s\n"
+        "    w = jnp.ones(4); s = tx.init(w)\n"
+        "    for _ in range(2): w, s = step(w, s)\n"
+        "train(contrib.sam(optax.adam(0.3), looking))\n"
+        "train(optax.chain(optax.clip(1.0), contrib.sam(optax.sgd(0.2), looking)))\n"
+        "train(contrib.sam(optax.sgd(0.1), looking, opaque_mode=True), grad_fn=lambda w, _: jax.grad(loss)(w))\n"
+    )
+    jobs.run([sys.executable, script], below=True)
+    found = points(jobs.only(), "optim/lr", "optim/lr@2", "optim/lr@3")
+    assert [list(series.values()) for series in found.values()] == [
+        pytest.approx([rate] * 2) for rate in (0.3, 0.2, 0.1)
+    ]
+
+
 def test_what_jax_says_of_wrong_functions(jobs: Jobs, tmp_path: Path) -> None:
     """Functions that return no pair where JAX asks for one, and arguments by position: the same words as without us."""
     script = tmp_path / "wrong.py"

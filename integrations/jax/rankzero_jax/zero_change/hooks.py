@@ -22,10 +22,9 @@ from rankzero_jax.zero_change.updates import Updates
 
 def activate() -> Loop:
     """Listen to everything a training step does that can be heard without changing what it computes."""
-    trainings = Trainings()
-    optimizers = Optimizers(trainings)
+    optimizers = Optimizers()
     loop = Loop(optimizers)
-    updates = Updates(loop, trainings)
+    updates = Updates(loop, Trainings())
     compiles.listen()
     checkpoints.listen()
     calls.others = loop.arrived

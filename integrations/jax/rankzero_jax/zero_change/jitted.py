@@ -76,7 +76,7 @@ class Jitted:
     @unseen
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
-        if not is_top_level():
+        if not is_top_level() or collector() is not None:
             return self._inside(*args, **kwargs)
         programs, every = self._programs, self._loop.every
         spares = programs.spares(every)
@@ -103,7 +103,7 @@ class Jitted:
             self._sampled += 1
 
     def _inside(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it while another function is being traced: what was seen in it was seen in that one."""
+        """Call it while another function is being traced, or run as Python (`jax.debug_nans`): what was seen in it was seen in that one."""
         here = None if self._mapped else collector()
         if here is None:
             return self._original(*args, **kwargs)
@@ -111,7 +111,9 @@ class Jitted:
         for number, arrays in outputs.items():
             for tap in unpacked(number, arrays):
                 if tap.kind == "loss":
-                    here.loss = tap.numbers[0]
+                    given = set(map(id, jax.tree.leaves((args, kwargs))))
+                    computed = [leaf for leaf in jax.tree.leaves(out) if id(leaf) not in given]
+                    here.differentiated.add(tap.numbers, computed, tap.about[0])
                 else:
                     here.taps.append(tap)
         return out

@@ -96,9 +96,9 @@ def _unscaled(optimizer: Any, gradients: list[Any]) -> list[Any]:
     scale = keras.ops.convert_to_tensor(scale)
     unscaled = [None if one is None else one / scale.astype(one.dtype) for one in gradients]
     there = collector()
-    loss = None if there is None else there.take_loss(gradients)
+    loss = None if there is None else there.differentiated.loss_of(gradients)
     if there is not None and loss is not None:
-        there.differentiated(loss / scale, unscaled)
+        there.differentiated.add(loss / scale, unscaled)
     return unscaled
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from operator import itemgetter
 from time import monotonic
 from typing import Any
 
@@ -10,10 +12,10 @@ import jax
 from rankzero.plugin import Run, claim, current_run, guarded, report
 from rankzero_jax.checkpoints import checkpoints
 from rankzero_jax.models import describe
-from rankzero_jax.outputs import Outputs, forms, unpacked
+from rankzero_jax.outputs import Outputs, forms, steps_of, unpacked
 from rankzero_jax.runs import NAME, Numbering, begins_anew, of_the_loop, steps_before, suffix
 from rankzero_jax.zero_change.optimizers import Optimizers
-from rankzero_jax.zero_change.steps import QUANTITIES, Steps
+from rankzero_jax.zero_change.steps import QUANTITIES, Put, Steps
 
 PRECEDENCE = 0
 CLAIMS = 16
@@ -31,17 +33,16 @@ class Loop:
 
     Attributes:
         every: steps between two samples of gradients; 0: they are wanted at every step.
-        loss: the value last differentiated outside of compiled functions.
     """
 
     def __init__(self, optimizers: Optimizers) -> None:
         self.every = 0
-        self.loss: Any = None
         self._optimizers = optimizers
         self._known: Run | None = None
         self._trainings: list[int] = []
         self._run: Run | None = None
         self._steps: Steps | None = None
+        self._early: dict[int, list[Put]] = {}
         self._done = 0
         self._first = 1
         self._look = 0
@@ -78,11 +79,11 @@ class Loop:
             if length and (self._done >= self._look or current_run() is not self._run):
                 self._look_around(number, arrays)
             self._done += length
+            put = (now, number, arrays, checkpoints.elsewhere, spared)
             if self._steps is not None:
-                loss, self.loss = self.loss, None
-                self._steps.put.append((now, number, arrays, loss, checkpoints.elsewhere, spared))
-            elif not length:
-                self.loss = arrays[0]  # of a function that differentiates, before there is a run
+                self._steps.put.append(put)
+            elif not length:  # of a function that differentiates, before there is a run; two stand for many
+                self._early[number] = [*self._early.get(number, ())[-1:], put]
 
     def _look_around(self, number: int, arrays: list[Any]) -> None:
         """See whose the loop is: every few steps, and where a run begins."""
@@ -93,12 +94,15 @@ class Loop:
             return
         if run is not self._run:
             (training, length, _), *_ = forms[number].trainings
-            counted = next((tap.step for tap in unpacked(number, arrays) if tap.step is not None), None)
+            counting = next((tap for tap in unpacked(number, arrays) if tap.step is not None), None)
+            counted, length = (None, length) if counting is None else (counting.step, steps_of(counting))
             if counted is not None and not steps_before(counted, length):
                 begins_anew(run)
             self._run, self._done, self._look = run, 0, CLAIMS
             self._first = Numbering(run, first=1).take(counted, length)
             self._steps = Steps(run, {training: self._first})
+            self._steps.put.extend(sorted(itertools.chain(*self._early.values()), key=itemgetter(0)))
+            self._early = {}
             usual = ON_CPU if jax.default_backend() == "cpu" else SELDOM if run.settings.gradients != "norm" else 0
             self.every = run.settings.log_every or usual
         if self._steps is not None:

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 
 from rankzero.plugin import guarded
 from rankzero_jax.internals import is_pair, is_top_level, unseen
-from rankzero_jax.taps import Tap, collector
+from rankzero_jax.kinds import kind_of
+from rankzero_jax.outputs import packed
+from rankzero_jax.taps import Collector, Tap, collector
 from rankzero_jax.zero_change.loop import Loop
 
 _AUX = 2
@@ -60,18 +62,23 @@ def around_grad(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def summed_up(fun: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that, when it is left with a loss that no optimizer step took, gives it to whoever collects."""
+    """A function that, when it is left with losses and no optimizer step has one, gives them to whoever collects."""
+    leave = guarded("looking at the losses of a function")(_leave)
 
     @functools.wraps(fun, updated=())
     def call(*args: Any, **kwargs: Any) -> Any:
         out = fun(*args, **kwargs)
         here = collector()
-        if here is not None and here.loss is not None:
-            here.taps.append(Tap("loss", ("loss",), jnp.stack([here.loss])))
-            here.loss = None
+        if here is not None and not any("loss" in tap.names for tap in here.taps):
+            leave(here, out)
         return out
 
     return call
+
+
+def _leave(here: Collector, out: Any) -> None:
+    for value, kind in here.differentiated.left_in(out):
+        here.taps.append(Tap("loss", ("loss",), value, about=(kind,)))
 
 
 def _with_value(fun: Callable[..., Any], *, has_aux: bool) -> Callable[..., Any]:
@@ -97,6 +104,6 @@ def _note(value: Any, gradients: Any, loop: Loop | None) -> None:
         return
     here = collector()
     if here is not None:
-        here.differentiated(jnp.asarray(value, jnp.float32), gradients)
+        here.differentiated.add(jnp.asarray(value, jnp.float32), gradients)
     elif loop is not None and is_top_level():
-        loop.loss = value
+        loop.arrived(packed([Tap("loss", ("loss",), value, about=(kind_of(gradients),))]))

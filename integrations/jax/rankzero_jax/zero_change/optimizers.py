@@ -12,7 +12,6 @@ import jax
 
 from rankzero.plugin import guarded, replace
 from rankzero_jax.internals import is_traced
-from rankzero_jax.zero_change.trainings import Trainings
 
 MOST = 8
 
@@ -24,8 +23,7 @@ class Optimizers:
         made: class and arguments of each so far, at most eight.
     """
 
-    def __init__(self, trainings: Trainings) -> None:
-        self._trainings = trainings
+    def __init__(self) -> None:
         self.made: list[dict[str, Any]] = []
         self._nested = False
 
@@ -53,7 +51,6 @@ class Optimizers:
                 self._nested = not outermost
             if outermost:
                 note(original, args, options)
-                self._trainings.made(optimizer)
             return optimizer
 
         return make

@@ -21,7 +21,7 @@ def around_scan(original: Callable[..., Any]) -> Callable[..., Any]:
 
         @functools.wraps(f, updated=())
         def body(carry: Any, x: Any) -> Any:
-            with collecting() as inner:
+            with collecting(here.of) as inner:
                 out = f(carry, x)
                 if not is_pair(out):
                     return out  # JAX says so

@@ -14,6 +14,7 @@ from rankzero_jax.recording import Decoding
 from rankzero_jax.runs import NAME, suffix
 from rankzero_jax.surroundings import surroundings
 from rankzero_jax.taps import Tap
+from rankzero_jax.zero_change.waiting import Waiting
 
 QUANTITIES = ("loss", "grad/norm", "optim/lr", "time/step", "throughput/samples")
 
@@ -24,7 +25,10 @@ UNSEEN = {
 }
 """Why a quantity has not come by the second step."""
 
-Put = tuple[float, int, list[Any], Any, float, bool]
+UNCLEAR = "several values were differentiated before each step, and what it makes of their gradients cannot be seen"
+"""Why there is no loss, where there are too many."""
+
+Put = tuple[float, int, list[Any], float, bool]
 Row = tuple[float, int, str | None, dict[str, Any]]
 
 
@@ -36,16 +40,15 @@ class Steps:
         first: the number of the first of them, of the training that is met first.
 
     Attributes:
-        put: what a compiled program handed out: when (`time.monotonic()`), its outputs' form and arrays, the loss if one was
-            seen outside of programs, the seconds that this process has spent in checkpoints so far, and whether samples among the
-            arrays are not wanted.
+        put: what a compiled program handed out: when (`time.monotonic()`), its outputs' form and arrays, the seconds that this
+            process has spent in checkpoints so far, and whether samples among the arrays are not wanted.
         ours: the quantities that nobody else records.
     """
 
     def __init__(self, run: Run, first: dict[int, int]) -> None:
         self.put: collections.deque[Put] = collections.deque()
         self.ours: frozenset[str] = frozenset()
-        self._loss: Any = None
+        self._waiting = Waiting()
         self._next = first
         self._speaks = run.rank == 0
         self._paces: collections.defaultdict[int, Pace] = collections.defaultdict(Pace)
@@ -55,9 +58,8 @@ class Steps:
 
     def _rows(self) -> Iterator[Row]:
         while self.put:
-            t, number, arrays, loss, elsewhere, spared = self.put.popleft()
+            t, number, arrays, elsewhere, spared = self.put.popleft()
             with guard("recording a training step"):
-                self._loss = self._loss if loss is None else loss
                 taps, ready = unpacked(number, arrays), are_ready(arrays)
                 rows = [*self._of_the_job(t, taps, ready=ready, spared=spared)]
                 if forms[number].trainings:
@@ -67,11 +69,12 @@ class Steps:
     def _of_the_job(self, t: float, taps: list[Tap], *, ready: bool, spared: bool) -> Iterator[Row]:
         for tap in taps:
             if tap.kind == "loss":
-                self._loss = tap.numbers
+                self._waiting.put(tap.numbers, *tap.about)
         for tap in taps:
             if tap.kind == "step":
-                training, length = tap.about[0], steps_of(tap)
-                loss, self._loss = self._loss, None
+                training, _, kind = tap.about
+                length = steps_of(tap)
+                loss = None if "loss" in tap.names else self._waiting.take(training, kind)
                 first = self._first(training, tap, length)
                 self._next[training] = first + length
                 self._report({*tap.names, *(() if loss is None else ("loss",))})
@@ -111,7 +114,8 @@ class Steps:
         if "time/step" in found:
             for quantity in sorted(self._unreported & UNSEEN.keys() & self.ours):
                 self._unreported.discard(quantity)
-                report(quantity, "off", NAME, UNSEEN[quantity])
+                unclear = quantity == "loss" and self._waiting.unclear
+                report(quantity, "off", NAME, UNCLEAR if unclear else UNSEEN[quantity])
         return self._next[training.number] - 1, "all", row
 
     def _report(self, names: set[str]) -> None:

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from rankzero.plugin import guarded, replace, report
-from rankzero_jax.internals import is_top_level, is_traced, mode
+from rankzero_jax.internals import is_top_level, is_traced, looks_first, mode
+from rankzero_jax.kinds import kind_of
 from rankzero_jax.outputs import packed
 from rankzero_jax.runs import NAME, of_the_loop
 from rankzero_jax.statistics import Wanted, measure
@@ -31,11 +32,12 @@ _LISTENING = "_rankzero_listening"
 
 
 class _Here(threading.local):
-    """In this thread: how deep in updates of updates, and the learning rates met in the outermost."""
+    """In this thread: how deep in updates of updates, the learning rates met in the outermost, and whether it was made while tracing."""
 
     def __init__(self) -> None:
         self.depth = 0
         self.rates: list[Any] = []
+        self.is_new = False
 
 
 class Updates:
@@ -74,13 +76,13 @@ class Updates:
         def update(*args: Any, **options: Any) -> Any:
             if here.depth:
                 return original(*args, **options)
-            here.depth, here.rates = 1, []
+            here.depth, here.rates, here.is_new = 1, [], False
             try:
                 changes, state = original(*args, **options)
             finally:
                 here.depth = 0
             given = {**dict(zip(("updates", "state", "params"), args[skip:], strict=False)), **options}
-            rate = _known(here.rates[0], given["state"], state) if here.rates else None
+            rate = _rate(here.rates, given["state"], state)
             note(args[0] if skip else original, given, state, rate)
             here.rates = []
             return changes, state
@@ -100,9 +102,12 @@ class Updates:
         if run is None:
             return
         gradients, params = given["updates"], given.get("params")
-        training = self._trainings.number(optimizer, gradients)
-        self._loop.met(run, gradients if params is None else params, training)
         there = collector()
+        if there is not None and self._here.is_new:
+            training = self._trainings.number_of_new(optimizer, gradients, there)
+        else:
+            training = self._trainings.number(optimizer)
+        self._loop.met(run, gradients if params is None else params, training)
         if there is None and not is_top_level():
             for quantity in ("loss", "grad/norm", "optim/lr"):
                 report(quantity, "seen", NAME, OUT_OF_REACH)
@@ -111,26 +116,27 @@ class Updates:
         measuring = measure if there is not None else jax.jit(measure, static_argnums=0)
         tap = measuring(wanted, gradients, None, params if wanted.parameters else None, count_of(state, optimizer))
         tap.kind = "step"
-        found = {"optim/lr": rate, "loss": self._loss(there, given)}
+        loss = self._loss(there, given)
+        found = {"optim/lr": rate, "loss": loss}
         more = {name: value for name, value in found.items() if value is not None}
         if more:
             tap.names = (*tap.names, *more)
             tap.numbers = jnp.concatenate(
                 [tap.numbers, jnp.stack([jnp.asarray(value, jnp.float32) for value in more.values()])]
             )
-        tap.about = (training, arguments.samples((gradients, state)))
+        waits = loss is None and not (there and there.differentiated)
+        tap.about = (training, arguments.samples((gradients, state)), kind_of(gradients) if waits else None)
         if there is not None:
             there.taps.append(tap)
         else:
             self._loop.arrived(packed([tap]))
 
-    def _loss(self, there: Collector | None, given: dict[str, Any]) -> Any:
-        """The loss of a step; none if it comes by itself, or was not seen and is not what a line search is told."""
-        seen = self._loop.loss if there is None else there.take_loss(given["updates"])
-        if seen is None:
-            value = given.get("value")
-            return value if is_loss(value) else None
-        return None if there is None else seen
+    @staticmethod
+    def _loss(there: Collector | None, given: dict[str, Any]) -> Any:
+        """The loss of a step, as it was seen, or as a line search is told; else none, if not by itself."""
+        seen = None if there is None else there.differentiated.loss_of(given["updates"])
+        value = given.get("value")
+        return value if seen is None and is_loss(value) else seen
 
     def _around_rate(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """For `optax.scale_by_learning_rate`, through which every optimizer's learning rate goes."""
@@ -141,18 +147,20 @@ class Updates:
             if learning_rate is None:
                 return made
             init, scale = made
+            is_new = not is_top_level() and not self._here.depth
 
             @functools.wraps(scale)
             def update(updates: Any, state: Any, params: Any = None) -> Any:
-                note(learning_rate, state)
+                note(learning_rate, state, is_new=is_new)
                 return scale(updates, state, params)
 
             return type(made)(init, update)
 
         return scale_by_learning_rate
 
-    def _note_rate(self, rate: Any, state: Any) -> None:
+    def _note_rate(self, rate: Any, state: Any, *, is_new: bool) -> None:
         if self._here.depth:
+            self._here.is_new |= is_new
             within = collector() is None and not is_top_level()
             self._here.rates.append(_Within(rate) if within else rate(state.count) if callable(rate) else rate)
 
@@ -161,6 +169,13 @@ class _Within(NamedTuple):
     """A learning rate met in a part of the program that hands nothing out: `optax.MultiSteps` updates in a `lax.cond`."""
 
     rate: Any
+
+
+def _rate(met: list[Any], before: Any, after: Any) -> Any:
+    """The learning rate of a step, of those that were met in it; None without any."""
+    if not met:
+        return None
+    return _known(met[-1] if len(met) > 1 and looks_first(after) else met[0], before, after)
 
 
 def _known(met: Any, before: Any, after: Any) -> Any:
