@@ -21,6 +21,7 @@ from rankzero_jax.trees import count_of, scalar_in
 from rankzero_jax.zero_change.arguments import arguments
 from rankzero_jax.zero_change.loop import Loop
 from rankzero_jax.zero_change.losses import is_loss
+from rankzero_jax.zero_change.steps import FACTOR
 from rankzero_jax.zero_change.trainings import Trainings
 
 OUT_OF_REACH = (
@@ -92,7 +93,8 @@ class Updates:
 
         Args:
             optimizer: what is the same in each step of one training.
-            given: what its `update` was called with: "updates", the gradients, and if it was "params" and "value", the loss.
+            given: what its `update` was called with: "updates", the gradients, and if it was "params" and "value", the loss;
+                and "factor", if the loss is that times the one that comes by itself.
             state: that it returned.
             rate: its learning rate, None if that is not known.
         """
@@ -111,7 +113,7 @@ class Updates:
         measuring = measure if there is not None else jax.jit(measure, static_argnums=0)
         tap = measuring(wanted, gradients, None, params if wanted.parameters else None, count_of(state, optimizer))
         tap.kind = "step"
-        found = {"optim/lr": rate, "loss": self._loss(there, given)}
+        found = {"optim/lr": rate, "loss": self._loss(there, given), FACTOR: given.get("factor")}
         more = {name: value for name, value in found.items() if value is not None}
         if more:
             tap.names = (*tap.names, *more)
