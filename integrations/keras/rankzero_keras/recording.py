@@ -40,7 +40,7 @@ OWN = ("loop", "loss", "optim/lr", "grad/norm", "time/step", "throughput/samples
 _loops: weakref.WeakKeyDictionary[Run, int] = weakref.WeakKeyDictionary()
 """How many models of loops of the program's own a run has."""
 
-ELSEWHERE = "a model was evaluated whose checkpoint is another run's: to record it, call rankzero.init before"
+ELSEWHERE = "a model was evaluated that another run is for, or none yet: to record it, call rankzero.init before"
 
 SHORT = {"evaluation": "eval", "checkpoint": "checkpoint"}
 
@@ -123,7 +123,10 @@ class Recording:
         found = calls.fit_under_way(model)
         if self.origin is None:
             self.origin = identity.of_callbacks(self._callbacks)
-        run = self._of_now(goes_on=bool(found.get("initial_epoch") or getattr(model, "_initial_epoch", 0)))
+        restored = (
+            getattr(model, "_initial_epoch", None) is not None
+        )  # by BackupAndRestore, perhaps within the first epoch
+        run = self._of_now(goes_on=restored or bool(found.get("initial_epoch")))
         if run is None:
             return
         self._trained = True
@@ -322,14 +325,23 @@ class Recording:
         return training_run(NAME, run_id=again, fresh=fresh)
 
     def _is_elsewhere(self) -> bool:
-        """Whether the run that an integration made last is not that of this model, which was loaded and has none open."""
+        """Whether the run that an integration made last is that of another model's training, and this model has none open."""
         run = current_run()
-        if not self._active or self.existing() is not None or self.origin is None or run is None:
+        if not self._active or self.existing() is not None or run is None or not opened_here(run):
             return False
-        if self.origin.run == run.id or not opened_here(run):
+        own = {self._run.id} if self._run is not None and self._trained else set()
+        if self.origin is not None:
+            own.add(self.origin.run)
+        if run.id in own or not (own or self._is_another(run)):
             return False
         report("evaluation", "seen", NAME, ELSEWHERE)
         return True
+
+    def _is_another(self, run: Run) -> bool:
+        """Of a model neither trained nor loaded: whether another one was recorded last, and no callback brings it to that one's run."""
+        before = None if Recording.last is None else Recording.last()
+        told = self._options is not None and self._options.run is run
+        return isinstance(before, Recording) and before is not self and not told
 
     def _project(self) -> str:
         given = {} if self._options is None else self._options.given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -61,11 +62,27 @@ class Pair(keras.Sequential):  # type: ignore[misc, name-defined]
         return {"loss": keras.ops.mean(xy[1])}, (values, *others)
 
 
-def _pair() -> Any:
+class Weights(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+    """Reads the weights of each layer after every batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[list[Any]] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """See `keras.callbacks.Callback`."""
+        self.read.append([layer.get_weights() for layer in self.model.layers])
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """See `keras.callbacks.Callback`."""
+        self.read.append([layer.get_weights() for layer in self.model.layers])
+
+
+def _pair(*optimizers: Any, kind: Any = Pair) -> Any:
     keras.utils.set_random_seed(0)
-    made = Pair([keras.Input((8,)), keras.layers.Dense(4), keras.layers.Dense(1)])
+    made = kind([keras.Input((8,)), keras.layers.Dense(4), keras.layers.Dense(1)])
     halves = keras.optimizers.schedules.ExponentialDecay(0.02, 1, 0.5)
-    made.compile(keras.optimizers.SGD(0.01), keras.optimizers.Adam(halves))
+    made.compile(*(optimizers or (keras.optimizers.SGD(0.01), keras.optimizers.Adam(halves))))
     if BACKEND == "jax":
         for optimizer, _ in made.both:
             optimizer.build(made.trainable_variables)
@@ -92,6 +109,85 @@ def test_the_optimizers_that_a_step_applies(root: Root, batches: int) -> None:
     assert set(scheduled) >= ({1, 3} if batches else {2, 4})
     for step, rate in scheduled.items():
         assert rate == pytest.approx(0.02 * 0.5 ** (step - 1))
+
+
+def test_the_gradients_that_each_optimizer_uses(root: Root) -> None:
+    """Each optimizer's norm is that of the very steps which it took, the second one's with "@2"; weights stay what they are."""
+    results = []
+    for callbacks in ([], [RankZeroCallback(log="gradients", log_freq=1)]):
+        weights = Weights()
+        made = _pair(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.02))
+        made.fit(*data(), batch_size=16, callbacks=[*callbacks, weights], verbose=0)
+        results.append([weight.tobytes() for weight in made.get_weights()])
+    assert results[0] == results[1]
+    recorded = root.only()
+    if BACKEND == "jax":  # the gradients are all weights, and both optimizers move them
+        first = [_norm([*one, *two]) for one, two in weights.read[:-1]]
+        norms = [first, [0.99 * norm for norm in first]]
+    else:
+        pairs = list(zip(weights.read[:-1], weights.read[1:], strict=True))
+        norms = [[_moved(old[at], new[at]) / (0.01, 0.02)[at] for old, new in pairs] for at in (0, 1)]
+    assert recorded.steps("grad/norm") == recorded.steps("grad/norm@2") == [1, 2, 3, 4]
+    assert recorded.values("grad/norm") == pytest.approx(norms[0], rel=1e-3)
+    assert recorded.values("grad/norm@2") == pytest.approx(norms[1], rel=1e-3)
+    kernels = [name for name in recorded.series if name.startswith("grad/norm/") and "kernel" in name]
+    assert sorted(name.endswith("@2") for name in kernels) == (
+        [False, False, True, True] if BACKEND == "jax" else [False, True]
+    )
+
+
+def _norm(parts: list[Any]) -> float:
+    return math.sqrt(sum(float((part**2).sum()) for part in parts))
+
+
+def _moved(old: list[Any], new: list[Any]) -> float:
+    return _norm([before - after for before, after in zip(old, new, strict=True)])
+
+
+class Conditional(Pair):
+    """Its second optimizer is applied within a condition that is compiled."""
+
+    def _tensorflow(self, xy: Any) -> Any:
+        import tensorflow as tf
+
+        with tf.GradientTape(persistent=True) as tape:
+            loss = self._error(*xy)
+        (first, layer), (second, last) = self.both
+        first.apply(tape.gradient(loss, layer.trainable_weights), layer.trainable_weights)
+        gradients = tape.gradient(loss, last.trainable_weights)
+
+        def apply() -> Any:
+            second.apply(gradients, last.trainable_weights)
+            return loss
+
+        return {"loss": tf.cond(loss > 0, apply, lambda: loss)}
+
+    def _jax(self, state: Any, xy: Any) -> Any:
+        import jax
+
+        values, *others = state
+        (first, _), (second, _) = self.both
+        held = [[one.value for one in optimizer.variables] for optimizer in (first, second)]
+        values, _ = first.stateless_apply(held[0], values, values)
+        loss = keras.ops.mean(xy[1])
+        values = jax.lax.cond(loss > 0, lambda: second.stateless_apply(held[1], values, values)[0], lambda: values)
+        return {"loss": loss}, (values, *others)
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="on torch the step runs as Python")
+def test_an_optimizer_within_a_condition(root: Root) -> None:
+    """What a part of a compiled step does not hand out is left out, with the reason; the rest is there, and training as it was."""
+    results = []
+    for callbacks in ([], [RankZeroCallback(log="gradients", log_freq=1)]):
+        made = _pair(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.02), kind=Conditional)
+        made.fit(*data(), batch_size=32, callbacks=callbacks, verbose=0)
+        results.append([weight.tobytes() for weight in made.get_weights()])
+    assert results[0] == results[1]
+    recorded = root.only()
+    assert recorded.steps("grad/norm") == [1, 2]
+    assert "grad/norm@2" not in recorded.series
+    lines = [record for record in recorded.records if isinstance(record, Capture) and record.what == "grad/norm"]
+    assert any("within a condition" in line.why for line in lines)
 
 
 @pytest.mark.skipif(BACKEND == "jax", reason="JAX has the optimizer's count meanwhile")

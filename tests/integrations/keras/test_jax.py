@@ -27,7 +27,7 @@ def test_batches_spread_over_devices(root: Root) -> None:
 
 
 @heard
-@pytest.mark.parametrize("how", ["added up", "scaled"])
+@pytest.mark.parametrize("how", ["added up", "scaled", "scaled op by op", "scaled apart"])
 def test_optimizers_in_a_jitted_loop(root: Root, how: str) -> None:
     """Gradients that are added up are a step each; of a scaled loss, loss and gradient are the program's own, unscaled."""
     below = root.script("jitted.py", how, RANKZERO_LOG_EVERY="1")
@@ -37,7 +37,7 @@ def test_optimizers_in_a_jitted_loop(root: Root, how: str) -> None:
     assert recorded.values("loss") == pytest.approx(below["losses"], rel=1e-4)
     assert recorded.values("grad/norm") == pytest.approx(below["norms"], rel=1e-4)
     assert recorded.values("optim/lr") == pytest.approx([0.01] * 4)
-    assert recorded.config["optimizer"]["class"] == ("LossScaleOptimizer" if how == "scaled" else "SGD")
+    assert recorded.config["optimizer"]["class"] == ("SGD" if how == "added up" else "LossScaleOptimizer")
 
 
 @heard

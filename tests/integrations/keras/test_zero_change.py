@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 pytest.importorskip("keras", reason="Keras is not installed: pip install 'rankzero[keras]'")
 from tests.integrations.keras.conftest import BACKEND, Root
+
+from rankzero.query import all_runs
+from rankzero.records import Capture
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +31,22 @@ def test_any_fit_is_recorded_and_none_the_wiser(root: Root) -> None:
     assert below["backends"] == [BACKEND] or below["backends"] == sorted({"jax", BACKEND})
 
 
+def test_models_in_turn(root: Root) -> None:
+    """An evaluation is its model's own: where that model's run is over or has not begun it is left out, and the report says so."""
+    tested = root.script("in_turn.py")
+    first, second = root.runs()
+    assert [run.steps("test_loss") for run in (first, second)] == [[0, 2, 4], [2]]
+    assert first.values("test_loss")[1:] == pytest.approx([tested[0], tested[2]])
+    assert second.values("test_loss") == pytest.approx([tested[1]])
+    assert [sorted(set(run.steps("loss"))) for run in (first, second)] == [[1, 2, 3, 4], [1, 2]]
+    assert len(first.attempts) == 2
+    lines = [
+        [one.why for one in run.records if isinstance(one, Capture) and one.what == "evaluation"]
+        for run in (first, second)
+    ]
+    assert [["another run" in why for why in whys] for whys in lines] == [[True] * 2, [True]]
+
+
 def test_batches_one_by_one(root: Root) -> None:
     """A loop around `train_on_batch` is one run, each model under its own names; what it returns is what it was."""
     below = root.script("one_by_one.py", RANKZERO_LOG_EVERY="1")
@@ -41,3 +62,19 @@ def test_batches_one_by_one(root: Root) -> None:
     assert max(losses) == 8
     assert recorded.config["optimizer"]["class"] == "SGD"
     assert {"metrics", "optim/lr", "time/step"} <= recorded.captured("recorded")
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_job_that_was_killed_within_an_epoch(root: Root, epoch: int) -> None:
+    """Numbers go on where the backup's optimizer is, in the same run; of what was done after it, the second attempt's values count."""
+    with pytest.raises(AssertionError):
+        root.script("backed_up.py", str(epoch))
+    before = json.loads((root.folder / "before.json").read_text(encoding="utf-8"))["losses"]
+    backed_up = 3 * (len(before) // 3)
+    after = root.script("backed_up.py", str(epoch))["losses"]
+    recorded = root.only()
+    assert sorted({start.attempt for start in recorded.starts}) == [1, 2]
+    (view,) = all_runs(root.path)
+    curve = view.series("loss")
+    assert list(curve.step) == list(range(1, backed_up + len(after) + 1))
+    assert list(curve.value) == pytest.approx([*before[:backed_up], *after])

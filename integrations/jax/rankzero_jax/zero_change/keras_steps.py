@@ -74,32 +74,36 @@ class KerasSteps:
         params, held = before
         with keras.StatelessScope(state_mapping=list(zip(optimizer.variables, held, strict=True))):
             rate = keras.ops.convert_to_tensor(own.learning_rate)
-            used = _unscaled(optimizer, list(gradients))
+            used, factor = _unscaled(optimizer, list(gradients))
         if not own.gradient_accumulation_steps:
             used = own._clip_gradients(used)  # noqa: SLF001 - as `apply` does
         counted = own._iterations  # noqa: SLF001 - `iterations` leaves out those that are added up
         (count,) = (slot for one, slot in zip(optimizer.variables, slots, strict=True) if one is counted)
         state = {"count": count, "slots": slots}
-        given = {"updates": _named(paths, used), "params": _named(paths, params)}
+        given = {"updates": _named(paths, used), "params": _named(paths, params), "factor": factor}
         self._updates.note(optimizer, given, state, rate)
 
 
-def _unscaled(optimizer: Any, gradients: list[Any]) -> list[Any]:
-    """Gradients of the loss itself, to which the value that was differentiated is put right as well."""
+def _unscaled(optimizer: Any, gradients: list[Any]) -> tuple[list[Any], Any]:
+    """Gradients of the loss itself; and what turns the value that was differentiated into it, where that is not at hand here.
+
+    Where it is, it is put right at once, and there is no such factor.
+    """
     import keras
 
     scale = getattr(optimizer, "dynamic_scale", None)
     if scale is None:
         scale = optimizer.loss_scale_factor
     if scale is None:
-        return gradients
+        return gradients, None
     scale = keras.ops.convert_to_tensor(scale)
     unscaled = [None if one is None else one / scale.astype(one.dtype) for one in gradients]
     there = collector()
     loss = None if there is None else there.differentiated.loss_of(gradients)
-    if there is not None and loss is not None:
-        there.differentiated.add(loss / scale, unscaled)
-    return unscaled
+    if there is None or loss is None:
+        return unscaled, 1 / scale
+    there.differentiated.add(loss / scale, unscaled)
+    return unscaled, None
 
 
 def _named(paths: Sequence[str], leaves: Sequence[Any]) -> dict[str, Any]:

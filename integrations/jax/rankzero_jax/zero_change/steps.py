@@ -28,6 +28,9 @@ UNSEEN = {
 UNCLEAR = "several values were differentiated before each step, and what it makes of their gradients cannot be seen"
 """Why there is no loss, where there are too many."""
 
+FACTOR = "loss/factor"
+"""In a step's numbers: what the loss that comes by itself is multiplied with. It is not recorded."""
+
 Put = tuple[float, int, list[Any], float, bool]
 Row = tuple[float, int, str | None, dict[str, Any]]
 
@@ -139,8 +142,9 @@ class _Ours(Decoding):
         """The row."""
         numbers, counted, loss = found
         row = super().__call__((numbers, counted))
+        factor = row.pop(f"{FACTOR}{self._behind}", 1.0)
         if loss is not None:
-            row.setdefault(f"loss{self._behind}", float(loss.reshape(-1)[0]))
+            row.setdefault(f"loss{self._behind}", float(loss.reshape(-1)[0]) * factor)
         for name in set(QUANTITIES) - self._ours:
             row.pop(f"{name}{self._behind}", None)
         return {name: value for name, value in row.items() if not is_sample(name)} if self._spared else row

@@ -22,6 +22,7 @@ from rankzero_jax.trees import count_of, scalar_in
 from rankzero_jax.zero_change.arguments import arguments
 from rankzero_jax.zero_change.loop import Loop
 from rankzero_jax.zero_change.losses import is_loss
+from rankzero_jax.zero_change.steps import FACTOR
 from rankzero_jax.zero_change.trainings import Trainings
 
 OUT_OF_REACH = (
@@ -94,7 +95,8 @@ class Updates:
 
         Args:
             optimizer: what is the same in each step of one training.
-            given: what its `update` was called with: "updates", the gradients, and if it was "params" and "value", the loss.
+            given: what its `update` was called with: "updates", the gradients, and if it was "params" and "value", the loss;
+                and "factor", if the loss is that times the one that comes by itself.
             state: that it returned.
             rate: its learning rate, None if that is not known.
         """
@@ -117,7 +119,7 @@ class Updates:
         tap = measuring(wanted, gradients, None, params if wanted.parameters else None, count_of(state, optimizer))
         tap.kind = "step"
         loss = self._loss(there, given)
-        found = {"optim/lr": rate, "loss": loss}
+        found = {"optim/lr": rate, "loss": loss, FACTOR: given.get("factor")}
         more = {name: value for name, value in found.items() if value is not None}
         if more:
             tap.names = (*tap.names, *more)

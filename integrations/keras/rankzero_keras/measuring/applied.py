@@ -110,6 +110,12 @@ def applied_of(model: Any) -> Applied:
     return found
 
 
+def behind(model: Any, optimizer: Any) -> str:
+    """What stands behind the names of an optimizer that the step under way applied."""
+    heard = [] if now.step is None else now.step.of(model)
+    return next((suffix(number) for number, one in enumerate(heard, 1) if one is optimizer), "")
+
+
 def steps_itself(model: Any) -> bool:
     """Whether the model's step is the program's own."""
     return not str(getattr(model.train_step, "__module__", "")).startswith("keras.")

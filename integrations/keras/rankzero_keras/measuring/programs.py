@@ -13,14 +13,17 @@ import numpy as np
 from rankzero.plugin import claim, report, warn_once
 from rankzero_keras.arriving import Arriving
 from rankzero_keras.integration import NAME
+from rankzero_keras.measuring.applied import behind
 from rankzero_keras.measuring.rates import optimizer_of
-from rankzero_keras.measuring.statistics import Sample, unpacked
-from rankzero_keras.measuring.taps import asked, install, spent, take
+from rankzero_keras.measuring.statistics import Sample, joined, unpacked
+from rankzero_keras.measuring.taps import asked, install, place, spent, take
 from rankzero_keras.measuring.wanted import Wanted
 
 SHORT = "a training this short would have waited for another compilation of its step; ask for it, as with RANKZERO_LOG_EVERY=50"
 
 UNSEEN = "the loop's step is compiled, or calls no optimizer of Keras"
+
+WITHIN = "the step applies an optimizer within a condition, a loop or a compiled function of its own, which hands nothing out"
 
 KEY = "rankzero sample"
 SELDOM = 50
@@ -114,9 +117,12 @@ class Programs:
         if self._second is not None and not self._started:
             report("grad/norm", "off", NAME, SHORT)
         elif self.of_loop and self._started and not self._seen:
-            report("grad/norm", "off", NAME, UNSEEN)
-            if self.wanted.asked:
-                warn_once(f"keras {UNSEEN}", f"gradients are not recorded: {UNSEEN}")
+            self._leave_out(UNSEEN)
+
+    def _leave_out(self, why: str) -> None:
+        report("grad/norm", "off", NAME, why)
+        if self.wanted.asked:
+            warn_once(f"keras {why}", f"gradients are not recorded: {why}")
 
     def _put_back(self) -> None:
         if self._second is not None and self._model.train_function is self._second:
@@ -177,6 +183,7 @@ class Programs:
 
         def measuring(*args: Any, **kwargs: Any) -> Any:
             asked.wanted = self.wanted
+            take()  # what a step that was never finished has left
             try:
                 out = step(*args, **kwargs)
             finally:
@@ -224,10 +231,15 @@ class Programs:
             return ({**out[0], KEY: row}, *out[1:]) if isinstance(out[0], dict) else out
         return {**out, KEY: row} if isinstance(out, dict) else out
 
-    def _packed(self, sample: Sample | None) -> Any:
-        if sample is None or not sample.numbers:
+    def _packed(self, samples: list[tuple[Any, Sample]]) -> Any:
+        here = place()
+        at_hand = [(behind(self._model, optimizer), sample) for optimizer, sample in samples if sample.place == here]
+        if len(at_hand) < len(samples):
+            self._leave_out(WITHIN)
+        whole = joined(at_hand)
+        if not whole.numbers:
             return None
-        numbers, histograms, row = sample.packed()
+        numbers, histograms, row = whole.packed()
         self._names = numbers, histograms
         return row
 

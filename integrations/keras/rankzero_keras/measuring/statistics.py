@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -19,9 +20,14 @@ _HEAD = 4  # lowest, highest, non-finite, sampled, ahead of the counts
 
 
 class Sample:
-    """What one optimizer step has to say: numbers by name, and counts of histograms by name."""
+    """What one optimizer step has to say: numbers by name, and counts of histograms by name.
 
-    def __init__(self) -> None:
+    Args:
+        place: where it is taken, see `taps.place`.
+    """
+
+    def __init__(self, place: Any = None) -> None:
+        self.place = place
         self.numbers: dict[str, Any] = {}
         self.counted: dict[str, Any] = {}
 
@@ -65,6 +71,15 @@ class Sample:
         parts = [ops.reshape(number, (1,)) for number in self.numbers.values()]
         vector = ops.concatenate([*parts, *self.counted.values()])
         return list(self.numbers), list(self.counted), ops.expand_dims(vector, 0)
+
+
+def joined(samples: Iterable[tuple[str, Sample]]) -> Sample:
+    """What several optimizers' steps have to say, each with a suffix for its names."""
+    whole = Sample()
+    for suffix, sample in samples:
+        whole.numbers |= {f"{name}{suffix}": number for name, number in sample.numbers.items()}
+        whole.counted |= {f"{name}{suffix}": counts for name, counts in sample.counted.items()}
+    return whole
 
 
 def unpacked(names: list[str], histograms: list[str], row: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from time import perf_counter
@@ -20,14 +21,14 @@ class Taps(threading.local):
     """Of a thread: TensorFlow has one for each replica.
 
     Attributes:
-        sample: of the optimizer step that was seen last, if any.
+        samples: of the steps that were seen since they were taken last: each optimizer's last one, in the order in which they came.
         depth: of optimizers' calls of one another.
         variables: of the step under way, where gradients of several replicas are still to be added.
         seconds: that measuring took so far.
     """
 
     def __init__(self) -> None:
-        self.sample: Sample | None = None
+        self.samples: list[tuple[Any, Sample]] = []
         self.depth = 0
         self.variables: list[Any] | None = None
         self.seconds = 0.0
@@ -59,16 +60,29 @@ def install() -> None:
         replace(scaling, "stateless_apply", _around_stateless)
 
 
-def take() -> Sample | None:
-    """The sample of this thread's last step, once."""
-    sample, taps.sample = taps.sample, None
-    return sample
+def take() -> list[tuple[Any, Sample]]:
+    """The samples of this thread's last step, once: each with its optimizer, without what scales the loss."""
+    samples, taps.samples = taps.samples, []
+    return samples
 
 
 def spent() -> float:
     """The seconds that measuring took in this thread since the last call."""
     seconds, taps.seconds = taps.seconds, 0.0
     return seconds
+
+
+def place() -> Any:
+    """What is being traced here: nothing that is computed in a part of it, as in a condition, is to be had outside of that part."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return sys.modules["tensorflow"].compat.v1.get_default_graph()
+    if backend == "jax":
+        from jax.extend import core
+
+        newer = getattr(core, "get_opaque_trace_state", None)
+        return (newer or sys.modules["jax"].core.get_opaque_trace_state)(convention="nnx")
+    return None
 
 
 def _around_apply(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -136,7 +150,7 @@ Seen = tuple[Sample, list[tuple[str, Any]], list[tuple[str, Any]]]
 
 def _before(wanted: Wanted, optimizer: Any, grads: list[Any], variables: list[Any]) -> Seen:
     """Measure gradients, and keep what will be wanted of parameters."""
-    sample = taps.sample = Sample()
+    sample = _sample_of(optimizer)
     kept = [(gradient, variable) for gradient, variable in zip(grads, variables, strict=True) if gradient is not None]
     if _replicas() > 1:
         taps.variables = [variable for _, variable in kept]
@@ -163,7 +177,7 @@ def _measure_stateless(
     variables = inner(optimizer)._trainable_variables  # noqa: SLF001 - as `stateless_apply` does
     mapping = [*zip(variables, before, strict=True), *zip(optimizer.variables, optimizer_variables, strict=True)]
     kept = [(gradient, variable) for gradient, variable in zip(grads, variables, strict=True) if gradient is not None]
-    sample = Sample()
+    sample = _sample_of(optimizer)
     with keras.StatelessScope(state_mapping=mapping):
         _measure_gradients(sample, wanted, optimizer, kept)
     named = [name_of(variable) for variable in variables]
@@ -172,15 +186,21 @@ def _measure_stateless(
     if wanted.updates:
         old = [(name, even_sample(value)) for name, value in zip(named, before, strict=True)]
         sample.add_updates(old, [even_sample(value) for value in after])
-    taps.sample = sample
 
 
 def _measure_reduced(wanted: Wanted, reduced: list[tuple[Any, Any]]) -> None:
-    if taps.sample is None or taps.variables is None:
+    if not taps.samples or taps.variables is None:
         return
     gradients = [gradient for gradient, _ in reduced if gradient is not None]
     named = [(name_of(variable), gradient) for variable, gradient in zip(taps.variables, gradients, strict=True)]
-    taps.sample.add_gradients(wanted, named)
+    taps.samples[-1][1].add_gradients(wanted, named)
+
+
+def _sample_of(optimizer: Any) -> Sample:
+    """A new one, in the place of that of the same optimizer's step before."""
+    own, sample = inner(optimizer), Sample(place())
+    taps.samples = [*((one, before) for one, before in taps.samples if one is not own), (own, sample)]
+    return sample
 
 
 def _measure_gradients(sample: Sample, wanted: Wanted, optimizer: Any, kept: list[tuple[Any, Any]]) -> None:

@@ -1,4 +1,7 @@
-"""A loop of its own on JAX, around an optimizer that adds gradients up or scales the loss, or a fit with the one that adds up."""
+"""A loop of its own on JAX, around an optimizer that adds gradients up or scales the loss, or a fit with the one that adds up.
+
+The one that scales is in one compiled step, in one beside a compiled gradient, or in a loop that runs op by op.
+"""
 
 import json
 import sys
@@ -12,9 +15,10 @@ x = np.random.default_rng(0).random((32, 8), dtype="float32")
 y = x.sum(1, keepdims=True)
 model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1)])
 how = sys.argv[1]
-SCALE = 1024.0 if how == "scaled" else 1.0
-optimizer = keras.optimizers.SGD(0.01, gradient_accumulation_steps=None if how == "scaled" else 2)
-if how == "scaled":
+scaled = how.startswith("scaled")
+SCALE = 1024.0 if scaled else 1.0
+optimizer = keras.optimizers.SGD(0.01, gradient_accumulation_steps=None if scaled else 2)
+if scaled:
     optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=SCALE)
 
 
@@ -24,10 +28,20 @@ def loss_of(values, others):
     return loss * SCALE, (loss, others)
 
 
-@jax.jit
+def plain(function):
+    return function
+
+
+outer = plain if how in {"scaled op by op", "scaled apart"} else jax.jit
+inner = jax.jit if how == "scaled apart" else plain
+differentiate = inner(jax.value_and_grad(loss_of, has_aux=True))
+apply = inner(optimizer.stateless_apply)
+
+
+@outer
 def step(values, others, slots):
-    (_, (loss, others)), gradients = jax.value_and_grad(loss_of, has_aux=True)(values, others)
-    values, slots = optimizer.stateless_apply(slots, gradients, values)
+    (_, (loss, others)), gradients = differentiate(values, others)
+    values, slots = apply(slots, gradients, values)
     return (values, others, slots), loss, sum((gradient**2).sum() for gradient in gradients) ** 0.5 / SCALE
 
 
