@@ -123,10 +123,8 @@ class Recording:
         found = calls.fit_under_way(model)
         if self.origin is None:
             self.origin = identity.of_callbacks(self._callbacks)
-        restored = (
-            getattr(model, "_initial_epoch", None) is not None
-        )  # by BackupAndRestore, perhaps within the first epoch
-        run = self._of_now(goes_on=restored or bool(found.get("initial_epoch")))
+        backed_up = getattr(model, "_initial_epoch", None)  # by BackupAndRestore, perhaps in the first epoch: 0
+        run = self._of_now(goes_on=backed_up is not None or bool(found.get("initial_epoch")))
         if run is None:
             return
         self._trained = True
@@ -338,10 +336,19 @@ class Recording:
         return True
 
     def _is_another(self, run: Run) -> bool:
-        """Of a model neither trained nor loaded: whether another one was recorded last, and no callback brings it to that one's run."""
+        """Of a model neither trained nor loaded: whether another one was recorded last, and nothing brings it to that one's run.
+
+        A callback does, or layers that both have (a student's, trained by its teacher).
+        """
         before = None if Recording.last is None else Recording.last()
         told = self._options is not None and self._options.run is run
-        return isinstance(before, Recording) and before is not self and not told
+        if not isinstance(before, Recording) or before is self or told:
+            return False
+        return before.held().isdisjoint(self.held())
+
+    def held(self) -> set[int]:
+        """By id, what the model consists of."""
+        return set(map(id, getattr(self._model(), "variables", ())))
 
     def _project(self) -> str:
         given = {} if self._options is None else self._options.given

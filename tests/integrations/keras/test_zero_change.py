@@ -47,6 +47,11 @@ def test_models_in_turn(root: Root) -> None:
     assert [["another run" in why for why in whys] for whys in lines] == [[True] * 2, [True]]
 
 
+def test_a_part_is_evaluated(root: Root) -> None:
+    """A model that was trained as a part of another one is evaluated into that one's run."""
+    assert root.script("distilled.py") == pytest.approx(root.only().values("test_loss")[0])
+
+
 def test_batches_one_by_one(root: Root) -> None:
     """A loop around `train_on_batch` is one run, each model under its own names; what it returns is what it was."""
     below = root.script("one_by_one.py", RANKZERO_LOG_EVERY="1")
