@@ -113,7 +113,9 @@ class Fit:
         self._until_claim = 0
         self._sampling: Sampling | None = None
         if wanted is not None:
-            self._sampling = Sampling(run, module, wanted, every=every, suffix="", numbering=self._numbering)
+            self._sampling = Sampling(
+                run, module, wanted, every=every, suffix="", numbering=self._numbering, trained=module.parameters()
+            )
         self._global_step = self._counters.now()[2]
         self.hears = {"on_train_batch_end"} if self.closely else set()
         if self.closely or self._world > 1 or not self._on_cpu:

@@ -49,6 +49,7 @@ class Sampling:
         every: optimizer steps between samples; None: as many as cost little.
         suffix: of the metrics' names.
         numbering: the steps' numbers.
+        trained: parameters that some optimizer updates, as far as is known before any has stepped.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Sampling:
         every: int | None,
         suffix: str,
         numbering: Numbering,
+        trained: Iterable[Tensor] = (),
     ) -> None:
         self.run = run
         self.model = weakref.ref(model, self._forget)
@@ -69,7 +71,7 @@ class Sampling:
         self._numbering = numbering
         self._sampler = Sampler()
         self._owned: dict[int, Owned] = {}
-        self._trained = _trained(model.parameters()) if isinstance(model, nn.Module) else set[int]()
+        self._trained = _trained(trained)
         self._lies = Layout()
         self._silent = False
         self._count_bad = False
@@ -247,7 +249,7 @@ class Sampling:
         lies = layout(model, [p.tensor for p in named]) if isinstance(model, nn.Module) else Layout()
         if not found and (model is optimizer or (model is not None and partitions())):
             named = found = partition(optimizer)
-            lies = Layout(spread=partitions())
+            lies, self._trained = Layout(spread=partitions()), set()
         if found:
             self._lies = lies
             self._trained |= _trained(parameter.tensor for parameter in named)
